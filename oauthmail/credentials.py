@@ -1,0 +1,143 @@
+"""What opens a mailbox, as frozen values that do not show their secrets.
+
+Nothing here reads a clock: whether a token is past use is asked with the caller's ``now``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from .errors import CredentialsError
+
+__all__ = ["OAuth1Credentials", "OAuth2Credentials", "TokenSource", "check_text", "check_token"]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# RFC 6749 appendix A.12 allows a space too, but RFC 6750 section 2.1 does not, and a space is always a slip.
+_NOT_TOKEN = re.compile(r"[^\x21-\x7e]")
+
+
+def check_text(what: str, value: object) -> str:
+    """Return *value* if it is non-empty text that no mechanism can mistake for its own punctuation.
+
+    Args:
+        what: how the message names the value, such as ``"user name"``.
+        value: what the caller passed.
+
+    Raises:
+        CredentialsError: not a `str`, empty, with a control character (0x01 and NUL end fields in SASL messages, CR
+            and LF end lines) or not encodable as UTF-8.
+    """
+    if not isinstance(value, str):
+        raise CredentialsError(f"the {what} must be a str, not {type(value).__name__}")
+    if not value:
+        raise CredentialsError(f"the {what} is empty")
+    if found := _CONTROL.search(value):
+        raise CredentialsError(
+            f"the {what} has a control character (0x{ord(found[0]):02x}) at position {found.start()}"
+        )
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise CredentialsError(f"the {what} has a lone surrogate and cannot be encoded as UTF-8")
+    return value
+
+
+def check_token(value: object) -> str:
+    """Return *value* if it can be an access token (RFC 6750 section 2.1: visible ASCII).
+
+    Raises:
+        CredentialsError: not a `str`, empty, or with a character that no access token has. The commonest slips, a
+            line end read from a file and a ``Bearer`` left in front, are named in the message.
+    """
+    if not isinstance(value, str):
+        raise CredentialsError(f"the access token must be a str, not {type(value).__name__}")
+    if not value:
+        raise CredentialsError("the access token is empty")
+    if found := _NOT_TOKEN.search(value):
+        advice = "pass the bare token, without white space, quotes or 'Bearer' around it"
+        raise CredentialsError(
+            f"the access token has the character 0x{ord(found[0]):02x} at position {found.start()}: {advice}"
+        )
+    if value[0] in "{[\"'":
+        raise CredentialsError("the access token looks like JSON or a quoted string: pass the bare token")
+    return value
+
+
+@runtime_checkable
+class TokenSource(Protocol):
+    """Anything that can be asked for an access token, again and again."""
+
+    def token(self, *, rejected: str | None = None) -> str:
+        """Return an access token that is good now.
+
+        Args:
+            rejected: the access token that a server has just refused. The source returns a different one (renewed
+                now, or already renewed by another process) or raises; it never returns the same one again.
+        """
+
+
+@dataclass(frozen=True)
+class OAuth1Credentials:
+    """OAuth 1.0a client and token credentials, in the words of RFC 5849.
+
+    Attributes:
+        client_key: identifies the client; the *consumer key* of older texts.
+        client_secret: shared with the server, used for signing, never sent.
+        resource_owner_key: the access token; None for two-legged OAuth.
+        resource_owner_secret: the token's secret; may be empty.
+        requestor_id: the mailbox that a two-legged client acts for; becomes the signed URL parameter
+            ``xoauth_requestor_id``.
+    """
+
+    client_key: str
+    client_secret: str = field(repr=False)
+    resource_owner_key: str | None = field(default=None, repr=False)
+    resource_owner_secret: str = field(default="", repr=False)
+    requestor_id: str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_text("client_key", self.client_key)
+        for name in ("client_secret", "resource_owner_secret"):
+            if getattr(self, name) != "":
+                check_text(name, getattr(self, name))
+        for name in ("resource_owner_key", "requestor_id"):
+            if getattr(self, name) is not None:
+                check_text(name, getattr(self, name))
+
+
+@dataclass(frozen=True)
+class OAuth2Credentials:
+    """An OAuth 2 access token with what came along with it (RFC 6749 section 5.1).
+
+    Attributes:
+        access_token: opens the mailbox; visible ASCII.
+        refresh_token: obtains the next access token, or None.
+        expires_at: seconds since the epoch, or None when the server did not state a lifetime.
+        scope: what was granted.
+        token_type: case-insensitive; only ``Bearer`` can be used for mail.
+        id_token: the OpenID Connect ID token, or None.
+    """
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(default=None, repr=False, kw_only=True)
+    expires_at: float | None = field(default=None, kw_only=True)
+    scope: tuple[str, ...] = field(default=(), kw_only=True)
+    token_type: str = field(default="Bearer", kw_only=True)
+    id_token: str | None = field(default=None, repr=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_token(self.access_token)
+        if self.token_type.lower() != "bearer":
+            raise CredentialsError("the token_type must be Bearer: mail servers take no other kind of token")
+
+    def expired(self, now: float, leeway: float = 60.0) -> bool:
+        """Tell whether the access token is past use at *now*.
+
+        Args:
+            now: seconds since the epoch, from the caller's clock.
+            leeway: seconds of early expiry, to cover clock drift and the login itself.
+
+        Returns:
+            False for a token whose lifetime the server did not state (RFC 6749 section 5.1).
+        """
+        return self.expires_at is not None and now + leeway >= self.expires_at
