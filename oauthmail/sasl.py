@@ -104,16 +104,17 @@ def candidates(credentials: OAuth1Credentials | None, identity: str, mechanism: 
     """
     family = "OAuth 2" if credentials is None else "OAuth 1.0a"
     names: tuple[str, ...] = MECHANISMS[family]
+    asked = None if mechanism is None else check_text("mechanism", mechanism).upper()
     if family == "OAuth 1.0a" and "://" not in identity:
         # Only the request URL can be signed for XOAUTH; OAUTH10A signs the server's own address.
         names = names[1:]
-        if mechanism is not None and mechanism.upper() == "XOAUTH":
+        if asked == "XOAUTH":
             raise CredentialsError("XOAUTH signs a request URL: pass https://…/ instead of the mailbox address")
-    if mechanism is None:
+    if asked is None:
         return names
-    if check_text("mechanism", mechanism).upper() not in names:
+    if asked not in names:
         raise CredentialsError(f"with {family} credentials the mechanism must be one of {', '.join(names)}")
-    return (mechanism.upper(),)
+    return (asked,)
 
 
 def choose(names: tuple[str, ...], offered: Collection[str]) -> str | None:

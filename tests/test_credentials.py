@@ -40,7 +40,7 @@ def test_repr_shows_no_secret(credentials: object) -> None:
     "credentials", [OAuth2Credentials(SECRET, scope=("a", "b")), OAuth1Credentials("k", SECRET, requestor_id="me@h")]
 )
 def test_credentials_survive_pickling(credentials: object) -> None:
-    assert pickle.loads(pickle.dumps(credentials)) == credentials  # noqa: S301  # made in this line
+    assert pickle.loads(pickle.dumps(credentials)) == credentials  # made in this line
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,87 @@
+"""TLS as it should be by default: verified, and without plaintext slipped in behind STARTTLS."""
+
+from __future__ import annotations
+
+import io
+import socket
+import ssl
+import warnings
+from collections.abc import Callable
+from types import MethodType
+from typing import Any, cast
+
+__all__ = ["Upgrade", "plaintext_waiting", "verified"]
+
+
+def verified(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], name: str = "context"
+) -> dict[str, Any]:
+    """Return the arguments of a call by name, with a verifying TLS context where the caller passed none.
+
+    The standard library's own default verifies nothing (``ssl._create_stdlib_context``), in every version.
+
+    Args:
+        function: the bound method that will be called; its parameters differ between versions.
+        args: positional arguments after ``self``.
+        kwargs: keyword arguments.
+        name: what the method calls its context.
+
+    Raises:
+        TypeError: more positional arguments than the method takes, or one given twice.
+    """
+    code = cast(MethodType, function).__func__.__code__
+    names = code.co_varnames[1 : code.co_argcount]
+    if len(args) > len(names):
+        raise TypeError(f"{code.co_name}() takes at most {len(names)} positional arguments ({len(args)} given)")
+    by_name = dict(zip(names, args, strict=False))
+    if twice := by_name.keys() & kwargs.keys():
+        raise TypeError(f"{code.co_name}() got multiple values for argument {min(twice)!r}")
+    by_name |= kwargs
+    if by_name.get(name) is None:
+        context = ssl.create_default_context()
+        # Python 3.10 and 3.11 still take a client certificate here, and no context beside it.
+        if "certfile" in names and by_name.get("certfile") is not None:
+            warnings.warn(
+                "keyfile and certfile are deprecated, use a context instead", DeprecationWarning, stacklevel=3
+            )
+            context.load_cert_chain(by_name.pop("certfile"), by_name.pop("keyfile", None))
+        by_name[name] = context
+    return by_name
+
+
+def plaintext_waiting(sock: socket.socket, reader: io.BufferedReader | None) -> bool:
+    """Tell whether the server has sent anything that was not read yet.
+
+    Behind the answer to STARTTLS it is the client's turn, so whatever waits there was put in by somebody on the way
+    (CVE-2011-0411).
+    """
+    timeout = sock.gettimeout()
+    sock.settimeout(0)
+    try:
+        return bool(reader.peek(1) if reader is not None else sock.recv(1, socket.MSG_PEEK))
+    except BlockingIOError:
+        return False
+    finally:
+        sock.settimeout(timeout)
+
+
+class Upgrade:
+    """Stands in for an `ssl.SSLContext` in the standard library's STARTTLS, to act at the moment of wrapping.
+
+    Every version calls ``wrap_socket(sock, server_hostname=…)`` between reading the server's answer and reading on,
+    which is exactly when injected plaintext can be seen.
+    """
+
+    def __init__(self, context: Any, check: Callable[[], None], drop: Callable[[], None]) -> None:
+        self._context = context
+        self._check = check
+        self._drop = drop
+
+    def wrap_socket(self, sock: Any, server_hostname: str | None = None) -> ssl.SSLSocket:
+        """Check, then hand over to the real context; a failure leaves no connection behind."""
+        try:
+            self._check()
+            return cast(ssl.SSLSocket, self._context.wrap_socket(sock, server_hostname=server_hostname))
+        except BaseException:
+            self._drop()
+            raise

@@ -1,0 +1,241 @@
+"""`imaplib.IMAP4` and `imaplib.IMAP4_SSL` that log in with OAuth (RFC 3501 section 6.2.2, RFC 4959)."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import imaplib
+import socket
+import sys
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, cast
+
+from ._client import OAuthClient
+from ._deadline import bounded, unbounded
+from ._redact import printable
+from ._tls import Upgrade, plaintext_waiting, verified
+from .errors import AuthenticationError, MechanismError
+from .hints import advise
+
+__all__ = ["IMAP4", "IMAP4_SSL", "IMAPMechanismError", "IMAPOAuthError"]
+
+# Responses that a server may send during one login before it is taken for hostile.
+_RESPONSES = 1000
+
+# From Python 3.14 on imaplib keeps its own read buffer; before, it reads through a file.
+_OWN_BUFFER = isinstance(getattr(imaplib.IMAP4, "file", None), property)
+
+_NOT_CONNECTED = "user is authenticated but not connected"
+
+
+class IMAPOAuthError(AuthenticationError, imaplib.IMAP4.error):
+    """An IMAP server refused; ``except imaplib.IMAP4.error`` sees it too."""
+
+
+class IMAPMechanismError(MechanismError, imaplib.IMAP4.error):
+    """An IMAP server offers no usable mechanism; ``except imaplib.IMAP4.error`` sees it too."""
+
+
+class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
+    """`imaplib.IMAP4` with `authenticate_oauth`, and with TLS that verifies the server by default.
+
+    ::
+
+        C: A1 AUTHENTICATE XOAUTH2 dXNlcj1…     on one line where the server offers SASL-IR
+        S: A1 OK [CAPABILITY …] Logged in
+
+        C: A1 AUTHENTICATE XOAUTH2
+        S: +
+        C: dXNlcj1…
+        S: A1 OK Logged in
+    """
+
+    _oauth_protocol = "imap"
+    _oauth_tls_hint = "call starttls() before logging in, or use IMAP4_SSL"
+    _oauth_refused = IMAPOAuthError
+    _oauth_no_mechanism = IMAPMechanismError
+    _oauth_broken = imaplib.IMAP4.abort
+    _oauth_reads_from = "sock" if _OWN_BUFFER else "file"
+    _oauth_tag = b""
+    _oauth_mechanism = ""
+    # Mechanism and user of a login on this connection, for what only the first command after it shows.
+    _oauth_user: tuple[str, str] | None = None
+    _oauth_capabilities: tuple[str, ...] | None = None
+    # Not in typeshed, or less exact there; the last from Python 3.14 on.
+    file: Any
+    tagged_commands: dict[bytes, Any]
+    continuation_response: Any
+    _readbuf: list[bytes]
+
+    # --- what the parent class does a little differently ----------------------------------------------------------
+
+    def open(self, host: str = "", *args: Any, **kwargs: Any) -> None:
+        """Connect as the parent class does; no host stands for ``localhost``, so that TLS has a name to verify."""
+        super().open(host or "localhost", *args, **kwargs)
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:  # an attribute in the parent
+        """What the server can do, in upper case.
+
+        Taken from the greeting and from the answer to the login where the server gives it there. A server that does
+        not is asked when somebody looks: a login may change the answer, but not every script wants to know.
+        """
+        if self._oauth_capabilities is None:
+            super()._get_capabilities()  # type: ignore[misc]  # not in typeshed
+        return self._oauth_capabilities or ()
+
+    @capabilities.setter
+    def capabilities(self, value: tuple[str, ...]) -> None:
+        self._oauth_capabilities = value
+
+    def _get_capabilities(self) -> None:
+        if told := self.untagged_responses.pop("CAPABILITY", None):
+            self.capabilities = tuple(cast(bytes, told[-1]).decode("ascii", "replace").upper().split())
+        else:
+            super()._get_capabilities()  # type: ignore[misc]  # not in typeshed
+
+    def starttls(self, *args: Any, **kwargs: Any) -> Any:
+        """Start TLS, verifying the server unless an ``ssl_context`` says otherwise.
+
+        Takes and returns what `imaplib.IMAP4.starttls` does.
+
+        Raises:
+            imaplib.IMAP4.abort: the server does not offer STARTTLS, greeted as logged in already (PREAUTH), or
+                somebody put plaintext in behind its answer.
+            ssl.SSLError: the handshake or the verification failed; the connection is closed.
+        """
+        if self.state == "AUTH" and "PREAUTH" in self.untagged_responses:
+            # STARTTLS is not allowed any more in this state (RFC 3501 section 6.2.1), which is what an attacker who
+            # puts this greeting in wants.
+            self._oauth_drop()
+            raise self.abort("the server greets with PREAUTH, which makes TLS impossible")
+        arguments = verified(super().starttls, args, kwargs, "ssl_context")
+        arguments["ssl_context"] = Upgrade(arguments["ssl_context"], self._oauth_check_upgrade, self._oauth_drop)
+        with bounded(self, self._oauth_reads_from):
+            return super().starttls(**arguments)
+
+    def _command_complete(self, name: str, tag: bytes) -> tuple[str, list[Any]]:
+        try:
+            typ, data = super()._command_complete(name, tag)  # type: ignore[misc]  # not in typeshed
+        except self.error as error:
+            self._oauth_check_connected(str(error), error)
+            raise
+        if typ == "NO":
+            self._oauth_check_connected(str(data), None)
+        return typ, data
+
+    def _oauth_check_connected(self, said: str, cause: BaseException | None) -> None:
+        """Raise the refusal that Exchange Online hides behind an accepted login.
+
+        It says OK to a token that may not open the mailbox, then answers every command with this text.
+        """
+        if self._oauth_user is None or _NOT_CONNECTED not in said.lower():
+            return
+        mechanism, user = self._oauth_user
+        self._oauth_drop()
+        said = printable(said)
+        advice = advise("imap", said, status=None, scope=None, user=user)
+        raise IMAPOAuthError(said, mechanism=mechanism, server_reply=said, hint=advice.hint) from cause
+
+    if __debug__:
+
+        def _mesg(self, s: str, secs: float | None = None) -> None:
+            super()._mesg(self._oauth_redact(s), secs)  # type: ignore[misc]  # not in typeshed
+
+        def _log(self, line: str) -> None:
+            super()._log(self._oauth_redact(line))  # type: ignore[misc]  # not in typeshed
+
+    # --- what a login needs ---------------------------------------------------------------------------------------
+
+    def _oauth_check_upgrade(self) -> None:
+        # Capabilities that came in the clear are worth nothing now (RFC 3501 section 6.2.1).
+        self.untagged_responses.pop("CAPABILITY", None)
+        buffered = _OWN_BUFFER and any(self._readbuf)
+        if buffered or plaintext_waiting(unbounded(self.sock), None if _OWN_BUFFER else self.file):
+            raise self.abort("plaintext follows the answer to STARTTLS: the connection is attacked")
+
+    def _oauth_ready(self) -> socket.socket:
+        if self.state != "NONAUTH":
+            raise self.error(f"command AUTHENTICATE illegal in state {self.state}, only allowed in states NONAUTH")
+        return self.sock
+
+    def _oauth_address(self) -> tuple[str, int]:
+        return self.host, self.port
+
+    def _oauth_offered(self, forced: bool) -> Collection[str]:
+        return [name[len("AUTH=") :] for name in self.capabilities if name.startswith("AUTH=")]
+
+    def _oauth_command(self, mechanism: str) -> bytes:
+        for typ in ("OK", "NO", "BAD", "CAPABILITY"):
+            self.untagged_responses.pop(typ, None)
+        self._oauth_tag = self._new_tag()
+        self._oauth_mechanism = mechanism
+        return self._oauth_tag + b" AUTHENTICATE " + mechanism.encode("ascii")
+
+    def _oauth_at_once(self, command: bytes, initial: bytes) -> bool:
+        # IMAP4rev2 includes SASL-IR (RFC 9051 appendix E).
+        return "SASL-IR" in self.capabilities or "IMAP4REV2" in self.capabilities
+
+    def _oauth_put(self, line: bytes, shown: bytes) -> None:
+        if __debug__:
+            (self._mesg if self.debug >= 4 else self._log)(f"> {shown!r}")
+        # Not send(), which shows the line to audit hooks; and one packet, where the parent sends an answer and its
+        # line end as two, the second of which waits for the first one's acknowledgement.
+        sys.audit("imaplib.send", self, shown + b"\r\n")
+        try:
+            self.sock.sendall(line + b"\r\n")
+        except OSError as error:
+            raise self.abort(f"socket error: {error}") from error
+
+    def _oauth_next(self) -> tuple[bytes | None, bool, tuple[str, list[Any]]]:
+        for _ in range(_RESPONSES):
+            try:
+                continued = self._get_response() is None
+            except self.abort:
+                # After "* BYE" the line ends: its words say more than the end of the line.
+                self._check_bye()
+                raise
+            if continued:
+                return (self.continuation_response or b"").strip(), False, ("", [])
+            if done := self.tagged_commands[self._oauth_tag]:
+                del self.tagged_commands[self._oauth_tag]
+                return self._oauth_finish(*done)
+        raise self.abort("more responses than any login needs")
+
+    def _oauth_finish(self, typ: str, data: list[Any]) -> tuple[None, bool, tuple[str, list[Any]]]:
+        if typ == "OK":
+            self.state = "AUTH"
+            self._oauth_capabilities = None
+            if "CAPABILITY" in self.untagged_responses:
+                self._get_capabilities()
+        return None, typ == "OK", (typ, data)
+
+    def _oauth_login(self, identity: str, *args: Any) -> tuple[str, list[Any]]:
+        reply = super()._oauth_login(identity, *args)
+        self._oauth_user = self._oauth_mechanism, identity
+        return reply
+
+    def _oauth_reply_text(self, reply: tuple[str, list[Any]]) -> tuple[tuple[object, ...], str]:
+        typ, data = reply
+        text = data[-1].decode("utf-8", "replace")
+        # As in the parent, which has the text alone for NO and the whole answer for BAD.
+        return (
+            ((text,), f"{typ} {text}")
+            if typ == "NO"
+            else ((f"AUTHENTICATE command error: {typ} {data}",), f"{typ} {text}")
+        )
+
+    def _oauth_drop(self) -> None:
+        self.state = "LOGOUT"
+        with contextlib.suppress(OSError):
+            self.shutdown()
+
+
+class IMAP4_SSL(IMAP4, imaplib.IMAP4_SSL):
+    """`imaplib.IMAP4_SSL` with `authenticate_oauth`, verifying the server unless an ``ssl_context`` says otherwise."""
+
+    if not TYPE_CHECKING:
+
+        @functools.wraps(imaplib.IMAP4_SSL.__init__)
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(**verified(super().__init__, args, kwargs, "ssl_context"))

@@ -1,0 +1,163 @@
+"""`poplib.POP3` and `poplib.POP3_SSL` that log in with OAuth (RFC 5034)."""
+
+from __future__ import annotations
+
+import functools
+import poplib
+import socket
+import sys
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from ._client import OAuthClient
+from ._deadline import bounded
+from ._tls import Upgrade, plaintext_waiting, verified
+from .errors import AuthenticationError, MechanismError
+
+__all__ = ["POP3", "POP3_SSL", "POPMechanismError", "POPOAuthError"]
+
+# RFC 2449 section 4, with the line end; RFC 5034 section 4 forbids an initial response that does not fit. Exchange
+# Online answers longer lines by closing the connection.
+_COMMAND_LINE = 255
+
+
+class POPOAuthError(AuthenticationError, poplib.error_proto):
+    """A POP3 server refused; ``except poplib.error_proto`` sees it too."""
+
+
+class POPMechanismError(MechanismError, poplib.error_proto):
+    """A POP3 server offers no usable mechanism; ``except poplib.error_proto`` sees it too."""
+
+
+class POP3(OAuthClient[bytes], poplib.POP3):
+    """`poplib.POP3` with `authenticate_oauth`, and with TLS that verifies the server by default.
+
+    ::
+
+        C: AUTH XOAUTH2 dXNlcj1…            on one line where CAPA lists SASL and it fits 255 octets
+        S: +OK Logged in
+
+        C: AUTH XOAUTH2
+        S: +
+        C: dXNlcj1…
+        S: +OK Logged in
+    """
+
+    _oauth_protocol = "pop"
+    _oauth_tls_hint = "call stls() before logging in, or use POP3_SSL"
+    _oauth_refused = POPOAuthError
+    _oauth_no_mechanism = POPMechanismError
+    _oauth_broken = poplib.error_proto
+    # What CAPA listed under SASL on this connection; None until it was asked.
+    _oauth_sasl: list[str] | None = None
+    # Not in typeshed.
+    file: Any
+    _debugging: int
+
+    def capa(self) -> dict[str, list[str]]:
+        """Return the server's capabilities (RFC 2449) by name, as `poplib.POP3.capa` does.
+
+        Blank lines are skipped and octets outside ASCII replaced, where the parent stops with an exception.
+
+        Raises:
+            poplib.error_proto: the server does not know the command, or the connection was lost.
+        """
+        try:
+            _, lines, _ = self._longcmd("CAPA")  # type: ignore[attr-defined]  # not in typeshed
+        except poplib.error_proto as error:
+            # A lost connection comes as text, the server's own -ERR as bytes.
+            if isinstance(error.args[0], str):
+                raise
+            raise poplib.error_proto("-ERR CAPA not supported by server") from error
+        capabilities: dict[str, list[str]] = {}
+        for line in lines:
+            if words := line.decode("ascii", "replace").split():
+                capabilities[words[0]] = words[1:]
+        return capabilities
+
+    def stls(self, *args: Any, **kwargs: Any) -> bytes:
+        """Start TLS (RFC 2595), verifying the server unless a ``context`` says otherwise.
+
+        Takes and returns what `poplib.POP3.stls` does.
+
+        Raises:
+            poplib.error_proto: the server does not offer STLS, or somebody put plaintext in behind its answer.
+            ssl.SSLError: the handshake or the verification failed; the connection is closed.
+        """
+        arguments = verified(super().stls, args, kwargs)
+        arguments["context"] = Upgrade(arguments["context"], self._oauth_check_upgrade, self._oauth_drop)
+        with bounded(self, self._oauth_reads_from):
+            reply = super().stls(**arguments)
+        self._oauth_sasl = None
+        return reply
+
+    def _oauth_check_upgrade(self) -> None:
+        if plaintext_waiting(self.sock, self.file):
+            raise poplib.error_proto("-ERR plaintext follows the answer to STLS: the connection is attacked")
+
+    def _oauth_ready(self) -> socket.socket:
+        if self.sock is None:
+            raise poplib.error_proto("-ERR not connected")
+        return self.sock
+
+    def _oauth_address(self) -> tuple[str, int]:
+        return self.host, self.port
+
+    def _oauth_offered(self, forced: bool) -> Collection[str]:
+        if self._oauth_sasl is None and not forced:
+            try:
+                capabilities = self.capa()
+            except poplib.error_proto as error:
+                if "CAPA" not in str(error.args[0]):
+                    raise
+                capabilities = {}
+            listed = (words for name, words in capabilities.items() if name.upper() == "SASL")
+            self._oauth_sasl = [word.upper() for words in listed for word in words]
+        return self._oauth_sasl or ()
+
+    def _oauth_command(self, mechanism: str) -> bytes:
+        return f"AUTH {mechanism}".encode("ascii")
+
+    def _oauth_at_once(self, command: bytes, initial: bytes) -> bool:
+        # RFC 5034 section 4: without a SASL line in CAPA the server may not know initial responses.
+        return bool(self._oauth_sasl) and len(command) + len(initial) + len(b" \r\n") <= _COMMAND_LINE
+
+    def _oauth_put(self, line: bytes, shown: bytes) -> None:
+        # Not _putcmd(): that shows the line to the debug output and to audit hooks.
+        if self._debugging:
+            print("*cmd*", repr(shown.decode("ascii")))
+        sys.audit("poplib.putline", self, shown)
+        self.sock.sendall(line + b"\r\n")
+
+    def _oauth_next(self) -> tuple[bytes | None, bool, bytes]:
+        # The parent would print the reply as it is, and a server may repeat what it was sent.
+        level, self._debugging = self._debugging, 0
+        try:
+            line, _ = self._getline()  # type: ignore[attr-defined]  # not in typeshed
+        finally:
+            self._debugging = level
+        if level:
+            print("*resp*", repr(self._oauth_redact.octets(line)))
+        word, _, rest = line.partition(b" ")
+        if word not in (b"+OK", b"+", b"-ERR"):
+            raise poplib.error_proto(line)
+        return (rest.strip() if word == b"+" else None), word == b"+OK", line
+
+    def _oauth_reply_text(self, reply: bytes) -> tuple[tuple[object, ...], str]:
+        return (reply,), reply.decode("utf-8", "replace")
+
+    def _oauth_drop(self) -> None:
+        # Not close(): poplib forgets its socket there, and a quit() in somebody's "finally" would end in an
+        # AttributeError instead of an OSError.
+        self.file.close()
+        self.sock.close()
+
+
+class POP3_SSL(POP3, poplib.POP3_SSL):  # type: ignore[misc]  # typeshed: each has a stls() of its own
+    """`poplib.POP3_SSL` with `authenticate_oauth`, verifying the server unless a ``context`` says otherwise."""
+
+    if not TYPE_CHECKING:
+
+        @functools.wraps(poplib.POP3_SSL.__init__)
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(**verified(super().__init__, args, kwargs))

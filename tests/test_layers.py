@@ -1,0 +1,55 @@
+"""Who may import whom: a module imports only from rows below its own, never sideways."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "oauthmail"
+
+#: From the ground up.
+ROWS = [
+    {"errors", "hints"},
+    {"credentials"},
+    {"signing"},
+    {"sasl", "sources"},
+    {"_deadline", "_redact", "_tls"},
+    {"_client"},
+    {"smtp", "imap", "pop"},
+    {"__init__"},
+]
+ROW_OF = {module: number for number, row in enumerate(ROWS) for module in row}
+
+#: Modules that know neither clock nor random source nor socket, and must stay so.
+PURE = {"errors", "hints", "credentials", "sasl"}
+IMPURE = {"time", "datetime", "secrets", "random", "socket", "ssl", "os", "smtplib", "imaplib", "poplib", "requests"}
+
+
+def imports(module: str) -> tuple[set[str], set[str]]:
+    """Return the modules of the package that *module* imports, and the others."""
+    own: set[str] = set()
+    others: set[str] = set()
+    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            own |= {node.module} if node.module else {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            others.add(node.module.partition(".")[0])
+        elif isinstance(node, ast.Import):
+            others |= {name.name.partition(".")[0] for name in node.names}
+    return own, others
+
+
+def test_every_module_has_its_row() -> None:
+    assert {path.stem for path in PACKAGE.rglob("*.py")} == set(ROW_OF)
+
+
+@pytest.mark.parametrize("module", sorted(ROW_OF))
+def test_a_module_imports_only_from_rows_below_its_own(module: str) -> None:
+    assert [found for found in imports(module)[0] if ROW_OF[found] >= ROW_OF[module]] == []
+
+
+@pytest.mark.parametrize("module", sorted(PURE))
+def test_pure_modules_know_no_clock_no_randomness_and_no_socket(module: str) -> None:
+    assert imports(module)[1] & IMPURE == set()
