@@ -1,0 +1,33 @@
+"""A certificate authority for one test run, and the mail servers' certificate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import trustme
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """Paths of the PEM files: the authority for clients, chain and key for servers."""
+
+    ca_file: Path
+    chain_file: Path
+    key_file: Path
+
+
+def make_certificates(directory: Path) -> Certificates:
+    """Make an authority and a certificate for all names and addresses under which the servers listen."""
+    certificates = Certificates(directory / "ca.pem", directory / "chain.pem", directory / "key.pem")
+    authority = trustme.CA()
+    server = authority.issue_cert("localhost", "127.0.0.1", "127.0.0.2")
+    authority.cert_pem.write_to_path(certificates.ca_file)
+    for blob in server.cert_chain_pems:
+        blob.write_to_path(certificates.chain_file, append=True)
+    certificates.key_file.touch(mode=0o600)
+    server.private_key_pem.write_to_path(certificates.key_file)
+    return certificates
