@@ -133,7 +133,8 @@ class OAuthClient(Generic[Reply]):
     def _oauth_attempt(self, mechanism: str, identity: str, credential: OAuth1Credentials | str) -> Reply:
         host, port = self._oauth_address()
         exchange = sasl.build(mechanism, identity, credential, host=host, port=port)
-        self._oauth_redact = Redactor(*exchange.secrets)
+        # A server may repeat the token that it refused before, too.
+        self._oauth_redact = self._oauth_redact.adding(*exchange.secrets)
         with self._oauth_exchange():
             accepted, reply = self._oauth_converse(exchange)
         if accepted:

@@ -22,13 +22,16 @@ TIMEOUTS = 2
 class _Deadline:
     """Reads from a socket with whichever is nearer: the socket's own timeout or the end of the exchange."""
 
-    def __init__(self, sock: socket.socket, timeout: float) -> None:
+    def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._timeout = timeout
-        self._end = time.monotonic() + TIMEOUTS * timeout
+        self._timeout = sock.gettimeout()
+        self._end = None if self._timeout is None else time.monotonic() + TIMEOUTS * self._timeout
 
     @contextlib.contextmanager
     def read(self) -> Iterator[None]:
+        if self._end is None or self._timeout is None:
+            yield
+            return
         left = self._end - time.monotonic()
         if left <= 0:
             raise TimeoutError("timed out")
@@ -58,7 +61,11 @@ class _Reader:
 
     def readline(self, size: int) -> bytes:
         taken = bytearray()
-        while len(taken) < size and not taken.endswith(b"\n") and (piece := self._take(size - len(taken), True)):
+        while len(taken) < size and not taken.endswith(b"\n"):
+            piece = self._take(size - len(taken), True)
+            if not piece:
+                # The line was cut off: half an answer is none, though smtplib and poplib take it for one.
+                return b""
             taken += piece
         return bytes(taken)
 
@@ -94,16 +101,14 @@ def bounded(client: Any, attribute: str) -> Iterator[None]:
     """Keep the reads of *client* within `TIMEOUTS` times its socket's timeout, taken together.
 
     Args:
-        client: an object with a ``sock``; nothing is changed when that is not connected or has no timeout.
+        client: an object with a ``sock``; without a timeout there is no end, and nothing to bound when not connected.
         attribute: what the client reads from, ``"file"`` or ``"sock"``; it is replaced meanwhile.
     """
-    sock = client.sock
-    timeout = None if sock is None else sock.gettimeout()
     original = getattr(client, attribute)
-    if timeout is None or original is None:
+    if client.sock is None or original is None:
         yield
         return
-    deadline = _Deadline(sock, timeout)
+    deadline = _Deadline(client.sock)
     guard = _Socket(original, deadline) if attribute == "sock" else _Reader(original, deadline)
     setattr(client, attribute, guard)
     try:

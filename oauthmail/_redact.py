@@ -33,6 +33,13 @@ class Redactor:
         self._words = frozenset(map(hash, secrets))
         self._pieces = frozenset(hash(piece) for form in forms for piece in _pieces(form))
 
+    def adding(self, *secrets: str) -> Redactor:
+        """Return one that replaces these secrets as well."""
+        both = Redactor(*secrets)
+        both._words |= self._words
+        both._pieces |= self._pieces
+        return both
+
     def __call__(self, text: str) -> str:
         """Return *text* with each telling word replaced by ``[redacted]``."""
         return re.sub(r"\S+", self._word, text) if self._words else text

@@ -5,13 +5,16 @@ Nothing here reads a clock: whether a token is past use is asked with the caller
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from .errors import CredentialsError
 
 __all__ = ["OAuth1Credentials", "OAuth2Credentials", "TokenSource", "check_text", "check_token"]
+
+_Class = TypeVar("_Class", bound=type)
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # RFC 6749 appendix A.12 allows a space too, but RFC 6750 section 2.1 does not, and a space is always a slip.
@@ -63,6 +66,25 @@ def check_token(value: object) -> str:
     return value
 
 
+def _private(cls: _Class) -> _Class:
+    """Have a refusal of the constructor's arguments leave none of them behind in its traceback's local variables."""
+    checked = vars(cls)["__init__"]
+
+    @functools.wraps(checked)
+    def __init__(self: object, *args: object, **kwargs: object) -> None:  # noqa: N807  # the method it stands for
+        try:
+            checked(self, *args, **kwargs)
+        except (CredentialsError, TypeError) as error:
+            import traceback
+
+            del args, kwargs
+            traceback.clear_frames(error.__traceback__)
+            raise
+
+    setattr(cls, "__init__", __init__)  # noqa: B010  # mypy refuses the assignment to an instance's method
+    return cls
+
+
 @runtime_checkable
 class TokenSource(Protocol):
     """Anything that can be asked for an access token, again and again."""
@@ -76,6 +98,7 @@ class TokenSource(Protocol):
         """
 
 
+@_private
 @dataclass(frozen=True)
 class OAuth1Credentials:
     """OAuth 1.0a client and token credentials, in the words of RFC 5849.
@@ -105,6 +128,7 @@ class OAuth1Credentials:
                 check_text(name, getattr(self, name))
 
 
+@_private
 @dataclass(frozen=True)
 class OAuth2Credentials:
     """An OAuth 2 access token with what came along with it (RFC 6749 section 5.1).

@@ -8,7 +8,7 @@ import imaplib
 import socket
 import sys
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from ._client import OAuthClient
 from ._deadline import bounded, unbounded
@@ -61,10 +61,14 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
     # Mechanism and user of a login on this connection, for what only the first command after it shows.
     _oauth_user: tuple[str, str] | None = None
     _oauth_capabilities: tuple[str, ...] | None = None
+    # Set between the TLS handshake and the parent's own question, which nothing would bound in time.
+    _oauth_deferred = False
     # Not in typeshed, or less exact there; the last from Python 3.14 on.
     file: Any
     tagged_commands: dict[bytes, Any]
     continuation_response: Any
+    mo: Any
+    tagnum: int
     _readbuf: list[bytes]
 
     # --- what the parent class does a little differently ----------------------------------------------------------
@@ -81,7 +85,7 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
         not is asked when somebody looks: a login may change the answer, but not every script wants to know.
         """
         if self._oauth_capabilities is None:
-            super()._get_capabilities()  # type: ignore[misc]  # not in typeshed
+            self._get_capabilities()
         return self._oauth_capabilities or ()
 
     @capabilities.setter
@@ -89,10 +93,12 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
         self._oauth_capabilities = value
 
     def _get_capabilities(self) -> None:
-        if told := self.untagged_responses.pop("CAPABILITY", None):
-            self.capabilities = tuple(cast(bytes, told[-1]).decode("ascii", "replace").upper().split())
-        else:
-            super()._get_capabilities()  # type: ignore[misc]  # not in typeshed
+        if self._oauth_deferred:
+            return
+        told = self.untagged_responses.pop("CAPABILITY", None) or self.capability()[1]
+        if not isinstance(told[-1], bytes):
+            raise self.error("no CAPABILITY response from server")
+        self.capabilities = tuple(told[-1].decode("ascii", "replace").upper().split())
 
     def starttls(self, *args: Any, **kwargs: Any) -> Any:
         """Start TLS, verifying the server unless an ``ssl_context`` says otherwise.
@@ -111,8 +117,21 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
             raise self.abort("the server greets with PREAUTH, which makes TLS impossible")
         arguments = verified(super().starttls, args, kwargs, "ssl_context")
         arguments["ssl_context"] = Upgrade(arguments["ssl_context"], self._oauth_check_upgrade, self._oauth_drop)
-        with bounded(self, self._oauth_reads_from):
-            return super().starttls(**arguments)
+        sent = self.tagnum
+        try:
+            with bounded(self, self._oauth_reads_from):
+                reply = super().starttls(**arguments)
+            self._oauth_deferred = False
+            with bounded(self, self._oauth_reads_from):
+                self._get_capabilities()
+        except (OSError, self.abort):
+            # An answer that comes late would be read as the next command's, which goes in the clear.
+            if self.tagnum != sent:
+                self._oauth_drop()
+            raise
+        finally:
+            self._oauth_deferred = False
+        return reply
 
     def _command_complete(self, name: str, tag: bytes) -> tuple[str, list[Any]]:
         try:
@@ -137,6 +156,10 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
         advice = advise("imap", said, status=None, scope=None, user=user)
         raise IMAPOAuthError(said, mechanism=mechanism, server_reply=said, hint=advice.hint) from cause
 
+    def _append_untagged(self, typ: str, dat: bytes | None) -> None:
+        # What a server repeats of a login would stay here for as long as the client lives.
+        super()._append_untagged(typ, self._oauth_redact.any(dat))  # type: ignore[misc]  # not in typeshed
+
     if __debug__:
 
         def _mesg(self, s: str, secs: float | None = None) -> None:
@@ -150,6 +173,7 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
     def _oauth_check_upgrade(self) -> None:
         # Capabilities that came in the clear are worth nothing now (RFC 3501 section 6.2.1).
         self.untagged_responses.pop("CAPABILITY", None)
+        self._oauth_deferred = True
         buffered = _OWN_BUFFER and any(self._readbuf)
         if buffered or plaintext_waiting(unbounded(self.sock), None if _OWN_BUFFER else self.file):
             raise self.abort("plaintext follows the answer to STARTTLS: the connection is attacked")
@@ -191,15 +215,18 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
         for _ in range(_RESPONSES):
             try:
                 continued = self._get_response() is None
-            except self.abort:
-                # After "* BYE" the line ends: its words say more than the end of the line.
-                self._check_bye()
-                raise
+            except (ValueError, OverflowError, MemoryError) as error:
+                # The parent takes any size that a server gives a literal for possible.
+                raise self.abort("a literal of impossible size") from error
             if continued:
-                return (self.continuation_response or b"").strip(), False, ("", [])
+                challenge = (self.continuation_response or b"").strip()
+                # The parent would keep what the server says here for as long as the client lives.
+                self.continuation_response, self.mo = b"", None
+                return challenge, False, ("", [])
             if done := self.tagged_commands[self._oauth_tag]:
                 del self.tagged_commands[self._oauth_tag]
                 return self._oauth_finish(*done)
+            self._check_bye()
         raise self.abort("more responses than any login needs")
 
     def _oauth_finish(self, typ: str, data: list[Any]) -> tuple[None, bool, tuple[str, list[Any]]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import poplib
 import socket
 import sys
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ._client import OAuthClient
 from ._deadline import bounded
@@ -50,9 +51,26 @@ class POP3(OAuthClient[bytes], poplib.POP3):
     _oauth_broken = poplib.error_proto
     # What CAPA listed under SASL on this connection; None until it was asked.
     _oauth_sasl: list[str] | None = None
-    # Not in typeshed.
-    file: Any
+    # Not in typeshed; None until the constructor has connected, so that close() works even then.
+    file: Any = None
+    sock: Any = None
     _debugging: int
+
+    if not TYPE_CHECKING:
+
+        @functools.wraps(poplib.POP3.__init__)
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            try:
+                super().__init__(*args, **kwargs)
+            except BaseException:
+                # The parent leaves the connection open when the greeting is bad, and nobody has it then.
+                self._oauth_drop()
+                raise
+
+    def _putline(self, line: bytes) -> None:
+        # The parent forgets its socket in close(), and a quit() in somebody's "finally" would end in AttributeError.
+        self._oauth_ready()
+        super()._putline(line)  # type: ignore[misc]  # not in typeshed
 
     def capa(self) -> dict[str, list[str]]:
         """Return the server's capabilities (RFC 2449) by name, as `poplib.POP3.capa` does.
@@ -86,8 +104,14 @@ class POP3(OAuthClient[bytes], poplib.POP3):
         """
         arguments = verified(super().stls, args, kwargs)
         arguments["context"] = Upgrade(arguments["context"], self._oauth_check_upgrade, self._oauth_drop)
-        with bounded(self, self._oauth_reads_from):
-            reply = super().stls(**arguments)
+        try:
+            with bounded(self, self._oauth_reads_from):
+                reply = super().stls(**arguments)
+        except (OSError, poplib.error_proto) as error:
+            # An answer that comes late would be read as the next command's, which goes in the clear.
+            if not _whole(error):
+                self._oauth_drop()
+            raise
         self._oauth_sasl = None
         return reply
 
@@ -98,7 +122,7 @@ class POP3(OAuthClient[bytes], poplib.POP3):
     def _oauth_ready(self) -> socket.socket:
         if self.sock is None:
             raise poplib.error_proto("-ERR not connected")
-        return self.sock
+        return cast(socket.socket, self.sock)
 
     def _oauth_address(self) -> tuple[str, int]:
         return self.host, self.port
@@ -127,7 +151,7 @@ class POP3(OAuthClient[bytes], poplib.POP3):
         if self._debugging:
             print("*cmd*", repr(shown.decode("ascii")))
         sys.audit("poplib.putline", self, shown)
-        self.sock.sendall(line + b"\r\n")
+        self._oauth_ready().sendall(line + b"\r\n")
 
     def _oauth_next(self) -> tuple[bytes | None, bool, bytes]:
         # The parent would print the reply as it is, and a server may repeat what it was sent.
@@ -147,10 +171,16 @@ class POP3(OAuthClient[bytes], poplib.POP3):
         return (reply,), reply.decode("utf-8", "replace")
 
     def _oauth_drop(self) -> None:
-        # Not close(): poplib forgets its socket there, and a quit() in somebody's "finally" would end in an
-        # AttributeError instead of an OSError.
-        self.file.close()
-        self.sock.close()
+        # close() fails on the socket that a failed handshake leaves behind, having closed it all the same.
+        with contextlib.suppress(OSError):
+            self.close()
+
+
+def _whole(error: Exception) -> bool:
+    """Tell whether *error* came of a whole answer, so that the connection is in step for another command."""
+    said = error.args[0] if isinstance(error, poplib.error_proto) else ""
+    # The parent's own words are text: without CAPA or STLS it sends nothing, an end or a long line breaks the answer.
+    return said.startswith(b"-ERR") if isinstance(said, bytes) else said not in ("", "-ERR EOF", "line too long")
 
 
 class POP3_SSL(POP3, poplib.POP3_SSL):  # type: ignore[misc]  # typeshed: each has a stls() of its own
@@ -160,4 +190,4 @@ class POP3_SSL(POP3, poplib.POP3_SSL):  # type: ignore[misc]  # typeshed: each h
 
         @functools.wraps(poplib.POP3_SSL.__init__)
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(**verified(super().__init__, args, kwargs))
+            super().__init__(**verified(super(POP3, self).__init__, args, kwargs))

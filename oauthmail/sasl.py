@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import urllib.parse
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -165,8 +166,9 @@ def build(
 
 
 def _signed_secrets(message: str) -> tuple[str, ...]:
-    """Return the values of a signed message that would let somebody else use it."""
-    return tuple(re.findall(r'oauth_(?:signature|token)="([^"]+)"', message))
+    """Return the values of a signed message that would let somebody else use it, as they stand there and decoded."""
+    encoded = re.findall(r'oauth_(?:signature|token)="([^"]+)"', message)
+    return (*encoded, *map(urllib.parse.unquote, encoded))
 
 
 def _rfc7628(authzid: str, host: str, port: int, authorization: str) -> bytes:

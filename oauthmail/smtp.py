@@ -76,7 +76,7 @@ class SMTP(OAuthClient[tuple[int, bytes]], smtplib.SMTP):
             ssl.SSLError: the handshake or the verification failed; the connection is closed.
         """
         arguments = verified(super().starttls, args, kwargs)
-        arguments["context"] = Upgrade(arguments["context"], self._oauth_check_upgrade, self.close)
+        arguments["context"] = Upgrade(arguments["context"], self._oauth_check_upgrade, self._oauth_drop)
         self._oauth_ready()
         with bounded(self, self._oauth_reads_from):
             return super().starttls(**arguments)
@@ -124,7 +124,7 @@ class SMTP(OAuthClient[tuple[int, bytes]], smtplib.SMTP):
 
     def _oauth_next(self) -> tuple[bytes | None, bool, tuple[int, bytes]]:
         code, text = self.getreply()
-        if code == -1:
+        if not 200 <= code <= 599:
             raise smtplib.SMTPResponseException(code, text)
         # 503 is no success, as smtplib has it: a server out of step says it too (RFC 4954 section 4).
         return (text if code == 334 else None), code == 235, (code, text)
@@ -137,6 +137,10 @@ class SMTP(OAuthClient[tuple[int, bytes]], smtplib.SMTP):
 
     def _oauth_drop(self) -> None:
         self.close()
+        # The parent forgets in quit() only, and would send no EHLO after another connect().
+        self.ehlo_resp = self.helo_resp = None
+        self.esmtp_features = {}
+        self.does_esmtp = False
 
 
 class SMTP_SSL(SMTP, smtplib.SMTP_SSL):
