@@ -1,4 +1,4 @@
-"""Bounds a whole exchange with a server in time, not only each wait for its next octet.
+"""Bounds a whole exchange with a server in time and size, not only each wait for its next octet.
 
 A socket's timeout starts anew with every octet that arrives, so a server that drips one octet a second holds a
 client for ever. Within `bounded` the reads of a client end in `TimeoutError` at a fixed moment.
@@ -18,6 +18,9 @@ __all__ = ["TIMEOUTS", "bounded", "unbounded"]
 #: How many times the socket's timeout an exchange may last as a whole.
 TIMEOUTS = 2
 
+# Octets that a server may send within one exchange; none needs a hundredth of it.
+_MOST = 4 << 20
+
 
 class _Deadline:
     """Reads from a socket with whichever is nearer: the socket's own timeout or the end of the exchange."""
@@ -26,6 +29,14 @@ class _Deadline:
         self._sock = sock
         self._timeout = sock.gettimeout()
         self._end = None if self._timeout is None else time.monotonic() + TIMEOUTS * self._timeout
+        self._left = _MOST
+
+    def count(self, octets: bytes) -> bytes:
+        """Pass on what was read, as long as it is not too much in all."""
+        self._left -= len(octets)
+        if self._left < 0:
+            raise OSError(f"the server sent more than {_MOST} octets, which no login needs")
+        return octets
 
     @contextlib.contextmanager
     def read(self) -> Iterator[None]:
@@ -57,7 +68,7 @@ class _Reader:
         with self._deadline.read():
             window = self._reader.peek(1)
         end = (window.find(b"\n") + 1 if line else 0) or len(window)
-        return self._reader.read(min(end, size)) if window else b""
+        return self._deadline.count(self._reader.read(min(end, size))) if window else b""
 
     def readline(self, size: int) -> bytes:
         taken = bytearray()
@@ -88,7 +99,7 @@ class _Socket:
 
     def recv(self, size: int) -> bytes:
         with self._deadline.read():
-            return self._sock.recv(size)
+            return self._deadline.count(self._sock.recv(size))
 
 
 def unbounded(sock: Any) -> socket.socket:
@@ -98,7 +109,7 @@ def unbounded(sock: Any) -> socket.socket:
 
 @contextlib.contextmanager
 def bounded(client: Any, attribute: str) -> Iterator[None]:
-    """Keep the reads of *client* within `TIMEOUTS` times its socket's timeout, taken together.
+    """Keep the reads of *client* within `TIMEOUTS` times its socket's timeout and 4 MiB, taken together.
 
     Args:
         client: an object with a ``sock``; without a timeout there is no end, and nothing to bound when not connected.

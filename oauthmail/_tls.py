@@ -12,11 +12,14 @@ from typing import Any, cast
 
 __all__ = ["Upgrade", "plaintext_waiting", "verified"]
 
+# inspect.CO_VARARGS, without loading inspect.
+_VARIADIC = 0x04
+
 
 def verified(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], name: str = "context"
-) -> dict[str, Any]:
-    """Return the arguments of a call by name, with a verifying TLS context where the caller passed none.
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of a call, with a verifying TLS context where the caller passed none.
 
     The standard library's own default verifies nothing (``ssl._create_stdlib_context``), in every version.
 
@@ -30,6 +33,10 @@ def verified(
         TypeError: more positional arguments than the method takes, or one given twice.
     """
     code = cast(MethodType, function).__func__.__code__
+    if code.co_flags & _VARIADIC:
+        # A class that somebody put in between passes on whatever it gets; from Python 3.12 on that is enough, as the
+        # context can be passed by name only.
+        return args, kwargs if kwargs.get(name) is not None else {**kwargs, name: ssl.create_default_context()}
     names = code.co_varnames[1 : code.co_argcount]
     if len(args) > len(names):
         raise TypeError(f"{code.co_name}() takes at most {len(names)} positional arguments ({len(args)} given)")
@@ -46,7 +53,7 @@ def verified(
             )
             context.load_cert_chain(by_name.pop("certfile"), by_name.pop("keyfile", None))
         by_name[name] = context
-    return by_name
+    return (), by_name
 
 
 def plaintext_waiting(sock: socket.socket, reader: io.BufferedReader | None) -> bool:

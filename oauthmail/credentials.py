@@ -74,7 +74,7 @@ def _private(cls: _Class) -> _Class:
     def __init__(self: object, *args: object, **kwargs: object) -> None:  # noqa: N807  # the method it stands for
         try:
             checked(self, *args, **kwargs)
-        except (CredentialsError, TypeError) as error:
+        except Exception as error:
             import traceback
 
             del args, kwargs
@@ -151,7 +151,7 @@ class OAuth2Credentials:
 
     def __post_init__(self) -> None:
         check_token(self.access_token)
-        if self.token_type.lower() != "bearer":
+        if check_text("token_type", self.token_type).lower() != "bearer":
             raise CredentialsError("the token_type must be Bearer: mail servers take no other kind of token")
 
     def expired(self, now: float, leeway: float = 60.0) -> bool:

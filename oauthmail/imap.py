@@ -23,7 +23,7 @@ __all__ = ["IMAP4", "IMAP4_SSL", "IMAPMechanismError", "IMAPOAuthError"]
 _RESPONSES = 1000
 
 # From Python 3.14 on imaplib keeps its own read buffer; before, it reads through a file.
-_OWN_BUFFER = isinstance(getattr(imaplib.IMAP4, "file", None), property)
+_OWN_BUFFER = sys.version_info >= (3, 14) or isinstance(getattr(imaplib.IMAP4, "file", None), property)
 
 _NOT_CONNECTED = "user is authenticated but not connected"
 
@@ -60,7 +60,8 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
     _oauth_mechanism = ""
     # Mechanism and user of a login on this connection, for what only the first command after it shows.
     _oauth_user: tuple[str, str] | None = None
-    _oauth_capabilities: tuple[str, ...] | None = None
+    _oauth_capabilities: tuple[str, ...] = ()
+    _oauth_stale = True
     # Set between the TLS handshake and the parent's own question, which nothing would bound in time.
     _oauth_deferred = False
     # Not in typeshed, or less exact there; the last from Python 3.14 on.
@@ -68,7 +69,6 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
     tagged_commands: dict[bytes, Any]
     continuation_response: Any
     mo: Any
-    tagnum: int
     _readbuf: list[bytes]
 
     # --- what the parent class does a little differently ----------------------------------------------------------
@@ -84,13 +84,23 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
         Taken from the greeting and from the answer to the login where the server gives it there. A server that does
         not is asked when somebody looks: a login may change the answer, but not every script wants to know.
         """
-        if self._oauth_capabilities is None:
-            self._get_capabilities()
-        return self._oauth_capabilities or ()
+        if self._oauth_stale and self.state != "LOGOUT":
+            # A literal that waits for the caller's next command is not for this one; and an attribute cannot fail: if
+            # the line is dead, the next command says so.
+            literal, self.literal = self.literal, None
+            with contextlib.suppress(OSError, self.error):
+                self._get_capabilities()
+            self.literal = literal
+        return self._oauth_capabilities
 
     @capabilities.setter
     def capabilities(self, value: tuple[str, ...]) -> None:
         self._oauth_capabilities = value
+        self._oauth_stale = False
+
+    @capabilities.deleter
+    def capabilities(self) -> None:
+        self._oauth_stale = True
 
     def _get_capabilities(self) -> None:
         if self._oauth_deferred:
@@ -115,18 +125,17 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
             # puts this greeting in wants.
             self._oauth_drop()
             raise self.abort("the server greets with PREAUTH, which makes TLS impossible")
-        arguments = verified(super().starttls, args, kwargs, "ssl_context")
+        args, arguments = verified(super().starttls, args, kwargs, "ssl_context")
         arguments["ssl_context"] = Upgrade(arguments["ssl_context"], self._oauth_check_upgrade, self._oauth_drop)
-        sent = self.tagnum
         try:
             with bounded(self, self._oauth_reads_from):
-                reply = super().starttls(**arguments)
+                reply = super().starttls(*args, **arguments)
             self._oauth_deferred = False
             with bounded(self, self._oauth_reads_from):
                 self._get_capabilities()
-        except (OSError, self.abort):
+        except (OSError, self.error):
             # An answer that comes late would be read as the next command's, which goes in the clear.
-            if self.tagnum != sent:
+            if None in self.tagged_commands.values():
                 self._oauth_drop()
             raise
         finally:
@@ -156,9 +165,17 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
         advice = advise("imap", said, status=None, scope=None, user=user)
         raise IMAPOAuthError(said, mechanism=mechanism, server_reply=said, hint=advice.hint) from cause
 
-    def _append_untagged(self, typ: str, dat: bytes | None) -> None:
+    def _get_response(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super()._get_response(*args, **kwargs)  # type: ignore[misc]  # not in typeshed
+        except (ValueError, OverflowError, MemoryError) as error:
+            # The parent takes any size that a server gives a literal for possible.
+            raise self.abort("a literal of impossible size") from error
+
+    def _append_untagged(self, typ: str, dat: bytes | tuple[bytes, bytes] | None) -> None:
         # What a server repeats of a login would stay here for as long as the client lives.
-        super()._append_untagged(typ, self._oauth_redact.any(dat))  # type: ignore[misc]  # not in typeshed
+        kept = tuple(map(self._oauth_redact.any, dat)) if isinstance(dat, tuple) else self._oauth_redact.any(dat)
+        super()._append_untagged(typ, kept)  # type: ignore[misc]  # not in typeshed
 
     if __debug__:
 
@@ -213,12 +230,7 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
 
     def _oauth_next(self) -> tuple[bytes | None, bool, tuple[str, list[Any]]]:
         for _ in range(_RESPONSES):
-            try:
-                continued = self._get_response() is None
-            except (ValueError, OverflowError, MemoryError) as error:
-                # The parent takes any size that a server gives a literal for possible.
-                raise self.abort("a literal of impossible size") from error
-            if continued:
+            if self._get_response() is None:
                 challenge = (self.continuation_response or b"").strip()
                 # The parent would keep what the server says here for as long as the client lives.
                 self.continuation_response, self.mo = b"", None
@@ -230,9 +242,10 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
         raise self.abort("more responses than any login needs")
 
     def _oauth_finish(self, typ: str, data: list[Any]) -> tuple[None, bool, tuple[str, list[Any]]]:
+        self.mo = None
         if typ == "OK":
             self.state = "AUTH"
-            self._oauth_capabilities = None
+            del self.capabilities
             if "CAPABILITY" in self.untagged_responses:
                 self._get_capabilities()
         return None, typ == "OK", (typ, data)
@@ -254,6 +267,7 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
 
     def _oauth_drop(self) -> None:
         self.state = "LOGOUT"
+        self._readbuf = []
         with contextlib.suppress(OSError):
             self.shutdown()
 
@@ -265,4 +279,5 @@ class IMAP4_SSL(IMAP4, imaplib.IMAP4_SSL):
 
         @functools.wraps(imaplib.IMAP4_SSL.__init__)
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(**verified(super().__init__, args, kwargs, "ssl_context"))
+            args, kwargs = verified(super().__init__, args, kwargs, "ssl_context")
+            super().__init__(*args, **kwargs)

@@ -102,11 +102,11 @@ class POP3(OAuthClient[bytes], poplib.POP3):
             poplib.error_proto: the server does not offer STLS, or somebody put plaintext in behind its answer.
             ssl.SSLError: the handshake or the verification failed; the connection is closed.
         """
-        arguments = verified(super().stls, args, kwargs)
+        args, arguments = verified(super().stls, args, kwargs)
         arguments["context"] = Upgrade(arguments["context"], self._oauth_check_upgrade, self._oauth_drop)
         try:
             with bounded(self, self._oauth_reads_from):
-                reply = super().stls(**arguments)
+                reply = super().stls(*args, **arguments)
         except (OSError, poplib.error_proto) as error:
             # An answer that comes late would be read as the next command's, which goes in the clear.
             if not _whole(error):
@@ -190,4 +190,5 @@ class POP3_SSL(POP3, poplib.POP3_SSL):  # type: ignore[misc]  # typeshed: each h
 
         @functools.wraps(poplib.POP3_SSL.__init__)
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(**verified(super(POP3, self).__init__, args, kwargs))
+            args, kwargs = verified(super(POP3, self).__init__, args, kwargs)
+            super().__init__(*args, **kwargs)

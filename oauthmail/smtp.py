@@ -75,11 +75,11 @@ class SMTP(OAuthClient[tuple[int, bytes]], smtplib.SMTP):
             smtplib.SMTPServerDisconnected: somebody put plaintext in behind the server's answer.
             ssl.SSLError: the handshake or the verification failed; the connection is closed.
         """
-        arguments = verified(super().starttls, args, kwargs)
+        args, arguments = verified(super().starttls, args, kwargs)
         arguments["context"] = Upgrade(arguments["context"], self._oauth_check_upgrade, self._oauth_drop)
         self._oauth_ready()
         with bounded(self, self._oauth_reads_from):
-            return super().starttls(**arguments)
+            return super().starttls(*args, **arguments)
 
     def _oauth_check_upgrade(self) -> None:
         if plaintext_waiting(self._oauth_ready(), self.file):
@@ -150,4 +150,5 @@ class SMTP_SSL(SMTP, smtplib.SMTP_SSL):
 
         @functools.wraps(smtplib.SMTP_SSL.__init__)
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(**verified(super().__init__, args, kwargs))
+            args, kwargs = verified(super().__init__, args, kwargs)
+            super().__init__(*args, **kwargs)

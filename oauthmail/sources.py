@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from ._redact import printable
 from .credentials import OAuth1Credentials, OAuth2Credentials, TokenSource, check_token
 from .errors import CredentialsError
 
@@ -81,7 +82,9 @@ def _access_token(value: object) -> str:
         # The answer of a token endpoint (RFC 6749 sections 5.1 and 5.2), as MSAL and requests-oauthlib give it.
         if "access_token" not in value:
             said = value.get("error_description") or value.get("error")
-            reason = f"the token response is an error: {said}" if said else "the dict has no access_token"
+            reason = (
+                f"the token response is an error: {printable(str(said))}" if said else "the dict has no access_token"
+            )
             raise CredentialsError(reason)
         value = value["access_token"]
     if not isinstance(value, str):

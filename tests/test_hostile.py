@@ -389,6 +389,34 @@ def test_an_imap_literal_of_any_size_is_no_login(size: bytes, timeout: float | N
         client.authenticate_oauth(USER, TOKEN, allow_insecure=True)
 
 
+HUGE_LITERAL = b"* OK {" + b"9" * 5000 + b"}\r\n"
+
+
+def test_an_impossible_literal_is_no_imap_greeting() -> None:
+    with scripted(playing(HUGE_LITERAL)) as server, pytest.raises(IMAP_.failures):
+        IMAP_.connect(server.port)
+
+
+def test_an_impossible_literal_is_no_answer_to_starttls() -> None:
+    with (
+        scripted(playing(*IMAP_.login(at_once=True)[:2], HUGE_LITERAL)) as server,
+        connection(IMAP_, server.port) as client,
+    ):
+        with pytest.raises(IMAP_.failures):
+            client.starttls()
+        assert is_closed(client)
+
+
+def test_an_impossible_literal_is_no_list_of_imap_capabilities() -> None:
+    with (
+        scripted(playing(*IMAP_.login(at_once=True)[:2], IMAP_.accepted, HUGE_LITERAL)) as server,
+        connection(IMAP_, server.port) as client,
+    ):
+        client.authenticate_oauth(USER, TOKEN, allow_insecure=True)
+        with pytest.raises(IMAP_.failures):
+            client.capability()
+
+
 @pytest.mark.parametrize("timeout", [None, TIMEOUT], ids=["no timeout", "timeout"])
 def test_an_imap_server_that_says_bye_is_not_waited_for(timeout: float | None) -> None:
     silence = threading.Event()
@@ -546,6 +574,23 @@ def test_capabilities_that_are_not_ascii_do_not_break_a_client_that_is_logged_in
     with scripted(playing(*replies)) as server, connection(IMAP_, server.port) as client:
         client.authenticate_oauth(USER, TOKEN, allow_insecure=True)
         assert "IMAP4REV1" in client.capabilities
+
+
+def test_looking_at_capabilities_leaves_a_literal_to_the_command_it_is_for() -> None:
+    replies = [*IMAP_.login(at_once=True)[:2], IMAP_.accepted, IMAP_.offer()]
+    with scripted(playing(*replies)) as server, connection(IMAP_, server.port) as client:
+        client.authenticate_oauth(USER, TOKEN, allow_insecure=True)
+        client.literal = b"text"
+        assert "IMAP4REV1" in client.capabilities
+        assert client.literal == b"text"
+
+
+def test_capabilities_can_be_looked_at_after_logging_out() -> None:
+    replies = [*IMAP_.login(at_once=True)[:2], IMAP_.accepted, b"* BYE bye\r\n" + TAG + b" OK bye\r\n"]
+    with scripted(playing(*replies)) as server, connection(IMAP_, server.port) as client:
+        client.authenticate_oauth(USER, TOKEN, allow_insecure=True)
+        client.logout()
+        assert isinstance(client.capabilities, tuple)
 
 
 # --- and afterwards -----------------------------------------------------------------------------------------------
