@@ -11,15 +11,16 @@ PACKAGE = Path(__file__).parent.parent / "oauthmail"
 
 #: From the ground up.
 ROWS = [
-    {"errors", "hints"},
+    {"errors", "hints", "_deadline", "_redact", "_tls"},
     {"credentials"},
     {"signing"},
     {"sasl", "sources"},
-    {"_deadline", "_redact", "_tls"},
     {"_client"},
     {"smtp", "imap", "pop"},
     {"__init__"},
 ]
+#: What stands beside the rows and uses the package as a stranger would: by its public names.
+APART = {"__main__", "testing"}
 ROW_OF = {module: number for number, row in enumerate(ROWS) for module in row}
 
 #: Modules that know neither clock nor random source nor socket, and must stay so.
@@ -42,12 +43,19 @@ def imports(module: str) -> tuple[set[str], set[str]]:
 
 
 def test_every_module_has_its_row() -> None:
-    assert {path.stem for path in PACKAGE.rglob("*.py")} == set(ROW_OF)
+    assert {path.stem for path in PACKAGE.glob("*.py")} - APART == set(ROW_OF)
 
 
 @pytest.mark.parametrize("module", sorted(ROW_OF))
 def test_a_module_imports_only_from_rows_below_its_own(module: str) -> None:
     assert [found for found in imports(module)[0] if ROW_OF[found] >= ROW_OF[module]] == []
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "sandbox").glob("*.py")), ids=lambda path: path.stem)
+def test_the_sandbox_uses_public_names_only(path: Path) -> None:
+    tree = ast.walk(ast.parse(path.read_text("utf-8")))
+    above = [node for node in tree if isinstance(node, ast.ImportFrom) and node.level == 2]
+    assert [node.module for node in above if node.module is not None] == []
 
 
 @pytest.mark.parametrize("module", sorted(PURE))
