@@ -29,8 +29,9 @@ def build_parser() -> argparse.ArgumentParser:
     demo = commands.add_parser(
         "demo",
         help="show a whole login, from nothing",
-        description="Starts the sandbox, obtains a token by the authorization code flow with PKCE, sends a message "
-        "over SMTP, reads it over IMAP and POP3, does the same with OAuth 1.0a, and shows what a refusal says.",
+        description="Starts the sandbox, obtains a token by the authorization code flow with PKCE, sends a\n"
+        "message over SMTP, reads it over IMAP and POP3, does the same with OAuth 1.0a, and shows\n"
+        "what a refusal says.",
         epilog="example:\n  python -m oauthmail demo\n\n" + _EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -38,8 +39,8 @@ def build_parser() -> argparse.ArgumentParser:
     sandbox = commands.add_parser(
         "sandbox",
         help="run servers to try things on",
-        description="Runs an OAuth authorization server and SMTP, IMAP and POP3 servers on this machine until Ctrl-C. "
-        "They let anybody in and listen on loopback only.",
+        description="Runs an OAuth authorization server and SMTP, IMAP and POP3 servers on this machine\n"
+        "until Ctrl-C. They let anybody in and listen on loopback only.",
         epilog="examples:\n  python -m oauthmail sandbox\n  python -m oauthmail sandbox --like microsoft\n"
         "  python -m oauthmail sandbox --json\n\n" + _EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
