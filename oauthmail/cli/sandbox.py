@@ -50,7 +50,9 @@ Paste this into Python, started with SSL_CERT_FILE={ca_file}:
 def run(arguments: argparse.Namespace) -> int:
     """Run until interrupted or terminated."""
     stopped = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    # Ctrl-C may come at any moment, also before there is something to wait in.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
     with Sandbox(like=arguments.like) as sandbox:
         user = sandbox.new_user()
         # The one command that prints a token: it opens nothing but a mailbox that ends with this process.
@@ -65,8 +67,6 @@ def run(arguments: argparse.Namespace) -> int:
             "access_token": sandbox.issue_token(user, expires_in=86400),
         }
         print(json.dumps(facts) if arguments.json else _READY.format(**facts), flush=True)
-        try:
-            stopped.wait()
-        except KeyboardInterrupt:
-            print("stopped", file=sys.stderr)
+        stopped.wait()
+    print("stopped", file=sys.stderr)
     return 0

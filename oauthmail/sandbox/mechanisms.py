@@ -70,7 +70,8 @@ def _challenge(mechanism: str, reason: str, discovery: str) -> bytes:
 
 
 def _xoauth2(state: State, service: str, text: str) -> Verdict:
-    found = re.fullmatch("user=([^\x01]+)\x01auth=Bearer ([^\x01]+)\x01\x01", text, re.IGNORECASE)
+    # Fields that nobody knows are passed over, as Dovecot does: some clients send Yahoo's old "vendor=".
+    found = re.fullmatch("user=([^\x01]+)\x01auth=Bearer ([^\x01]+)\x01(?:[^\x01]+\x01)*\x01", text, re.IGNORECASE)
     if found is None:
         raise ValueError("not XOAUTH2's message")
     return state.judge(found[2], found[1], service)

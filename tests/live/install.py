@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 #: Files that show a package to be installed; the protocol servers are packages of their own.
 PACKAGES = {
@@ -30,9 +30,9 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 POSTFIX_ANSWER = "postfix postfix/main_mailer_type select No configuration\n"
 
 
-def missing_packages() -> list[str]:
-    """List the packages whose files are not on this machine, in the order of `PACKAGES`."""
-    return [package for package, file in PACKAGES.items() if not file.exists()]
+def missing_packages(packages: Mapping[str, Path] = PACKAGES) -> list[str]:
+    """List the packages whose files are not on this machine, in the order given."""
+    return [package for package, file in packages.items() if not file.exists()]
 
 
 @contextlib.contextmanager
@@ -71,19 +71,23 @@ def install(packages: list[str]) -> None:
         subprocess.run([*apt_get, "install", "--no-install-recommends", *packages], check=True, env=environment)
 
 
-def main() -> int:
+def main(packages: Mapping[str, Path] = PACKAGES, tests: str = "live tests") -> int:
     """Install what is missing, or say what to install.
+
+    Args:
+        packages: Debian's names, each with a file that shows it to be installed.
+        tests: who needs them.
 
     Returns:
         The exit status: 0 when everything is there afterwards, else 1.
     """
-    missing = missing_packages()
+    missing = missing_packages(packages)
     if not missing:
-        print("Dovecot and Postfix are installed; nothing to do.")
+        print(f"The {tests} have all their programs; nothing to do.")
         return 0
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         print(
-            "The live tests need these Debian packages, or their like elsewhere:\n"
+            f"The {tests} need these Debian packages, or their like elsewhere:\n"
             f"    apt-get install --no-install-recommends {' '.join(missing)}\n"
             "Run this command again as root on Debian or a relative to have them installed.",
             file=sys.stderr,
@@ -94,7 +98,7 @@ def main() -> int:
     except subprocess.CalledProcessError as error:
         print(f"{error.cmd[0]} ended with status {error.returncode}.", file=sys.stderr)
         return 1
-    still_missing = missing_packages()
+    still_missing = missing_packages(packages)
     if still_missing:
         print(f"apt-get succeeded, but these are not there: {' '.join(still_missing)}", file=sys.stderr)
         return 1
