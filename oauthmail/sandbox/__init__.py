@@ -165,7 +165,7 @@ class Sandbox:
         Args:
             kind: ``"temporary"``, ``"drop"``, ``"slow"``, ``"line_length"``, ``"smtp_disabled"`` or
                 ``"not_connected"``.
-            service: ``"smtp"``, ``"imap"`` or ``"pop"``; None for all.
+            service: ``"smtp"``, ``"imap"``, ``"pop"``, or for ``"temporary"`` also ``"introspection"``; None for all.
             number: seconds for ``"slow"``, octets for ``"line_length"``.
             times: how often; None until `clear_faults`.
         """

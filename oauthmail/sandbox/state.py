@@ -77,7 +77,7 @@ class Fault:
 
     Attributes:
         kind: one of `FAULTS`.
-        service: ``smtp``, ``imap``, ``pop``, or None for all.
+        service: ``smtp``, ``imap``, ``pop``, ``introspection``, or None for all.
         number: what `FAULTS` says.
         times: how often it still happens; None for always.
     """
@@ -115,6 +115,7 @@ class State:
         oauth1_clients: client keys and their secrets.
         oauth1_tokens: OAuth 1.0a tokens by key.
         lines: every line received, oldest first.
+        introspected: fingerprints of the tokens that introspection was asked about, oldest first.
         token_length: characters of an access token where nobody asks for another length.
     """
 
@@ -126,6 +127,7 @@ class State:
     oauth1_tokens: dict[str, OAuth1Token] = field(default_factory=dict)
     oauth1_seen: set[tuple[str, str, str]] = field(default_factory=set)
     lines: list[Line] = field(default_factory=list)
+    introspected: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     token_length: int = 40
     _connections: int = 0

@@ -18,7 +18,7 @@ from .grants import DEVICE_CODE, JWT_BEARER, new_rsa_key, public_key
 from .http import Listener
 from .oauth1_flow import Flow
 from .pages import Answer, Decision, Forms, code_entry, code_to_copy, message
-from .state import State
+from .state import State, fingerprint
 from .store import Client, Store
 
 __all__ = ["Web"]
@@ -173,7 +173,7 @@ class Web:
             ("/device", both, self._device),
             ("/device_authorization", {"POST"}, self._device_authorization),
             ("/token", {"POST"}, self._endpoint),
-            ("/introspect", {"POST"}, self._endpoint),
+            ("/introspect", {"POST"}, self._introspect),
             ("/revoke", {"POST"}, self._endpoint),
             ("/oauth1/request_token", both, self._oauth1),
             ("/oauth1/access_token", both, self._oauth1),
@@ -218,6 +218,13 @@ class Web:
             # oauthlib's challenge is Bearer, but it is the client that failed (RFC 6749 section 5.2).
             headers = {**headers, "WWW-Authenticate": 'Basic realm="oauthmail sandbox"'}
         return Answer(status, headers, body or "")
+
+    def _introspect(self, call: Call) -> Answer:
+        """Note which token is asked about, and answer (RFC 7662) unless that is to fail."""
+        self.state.introspected.append(fingerprint((call.form or {}).get("token", "")))
+        if self.state.take_fault("temporary", "introspection"):
+            return error_answer(503, "temporarily_unavailable")
+        return self._endpoint(call)
 
     def _device_authorization(self, call: Call) -> Answer:
         try:

@@ -33,7 +33,7 @@ from oauthlib.oauth2 import BackendApplicationClient, DeviceClient
 from requests_oauthlib import OAuth2Session
 
 from oauthmail.sandbox.grants import CLIENT_ASSERTION_TYPE, DEVICE_CODE, JWT_BEARER, new_rsa_key
-from oauthmail.sandbox.state import State
+from oauthmail.sandbox.state import State, fingerprint
 from oauthmail.sandbox.web import Web
 
 USER = "ada@example.com"
@@ -723,6 +723,21 @@ def test_introspection_tells_nothing_of_other_tokens(web: Web) -> None:
 def test_introspection_is_for_those_with_a_secret(web: Web, fields: dict[str, str]) -> None:
     answer = requests.post(f"{web.url}/introspect", {"token": "x", **fields}, timeout=10)
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
+def test_introspection_answers_503_while_it_is_to_fail(web: Web) -> None:
+    token = web.state.issue(USER)
+    web.state.fault("temporary", service="introspection")
+    login = (web.client_id, web.client_secret)
+    answers = [requests.post(f"{web.url}/introspect", {"token": token}, auth=login, timeout=10) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [503, 200]
+
+
+def test_introspection_notes_the_fingerprint_of_each_token(web: Web) -> None:
+    token = web.state.issue(USER)
+    introspect(web, token)
+    introspect(web, "guess")
+    assert web.state.introspected == [fingerprint(token), fingerprint("guess")]
 
 
 def revoke(web: Web, token: str, **changes: str) -> requests.Response:
