@@ -51,11 +51,27 @@ def test_a_module_imports_only_from_rows_below_its_own(module: str) -> None:
     assert [found for found in imports(module)[0] if ROW_OF[found] >= ROW_OF[module]] == []
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "sandbox").glob("*.py")), ids=lambda path: path.stem)
-def test_the_sandbox_uses_public_names_only(path: Path) -> None:
+def relative_imports(path: Path, level: int) -> list[ast.ImportFrom]:
+    """Return the imports of *path* from *level* dots up."""
     tree = ast.walk(ast.parse(path.read_text("utf-8")))
-    above = [node for node in tree if isinstance(node, ast.ImportFrom) and node.level == 2]
+    return [node for node in tree if isinstance(node, ast.ImportFrom) and node.level == level]
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted((PACKAGE / "sandbox").rglob("*.py")),
+    ids=lambda path: ".".join(path.relative_to(PACKAGE / "sandbox").with_suffix("").parts),
+)
+def test_the_sandbox_uses_public_names_only(path: Path) -> None:
+    # As many dots as lead from the module to the package.
+    above = relative_imports(path, len(path.relative_to(PACKAGE).parts))
     assert [node.module for node in above if node.module is not None] == []
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "sandbox").glob("*.py")), ids=lambda path: path.stem)
+def test_the_sandbox_runs_without_the_real_servers(path: Path) -> None:
+    imported = [node.module or name.name for node in relative_imports(path, 1) for name in node.names]
+    assert [module for module in imported if module.partition(".")[0] == "live"] == []
 
 
 @pytest.mark.parametrize("module", sorted(PURE))

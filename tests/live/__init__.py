@@ -1,1 +1,1 @@
-"""Real mail servers and a real authorization server on loopback, for tests of whole logins."""
+"""Tests of whole logins, to Dovecot and Postfix on loopback."""

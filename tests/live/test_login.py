@@ -14,13 +14,12 @@ from google.oauth2.credentials import Credentials as GoogleCredentials
 from requests_oauthlib import OAuth2Session
 
 from oauthmail import IMAP4, IMAP4_SSL, POP3, POP3_SSL, SMTP, SMTP_SSL, AuthenticationError, InsecureConnectionError
-
-from .process import eventually
+from oauthmail.sandbox.live.process import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .servers import LiveServers
+    from .conftest import LiveServers
 
     Connect = Callable[[LiveServers], contextlib.AbstractContextManager[Any]]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from .servers import LiveServers
+    from .conftest import LiveServers
 
 README = (Path(__file__).parents[2] / "README.rst").read_text("utf-8")
 EXAMPLES = [textwrap.dedent(block) for block in re.findall(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", README)]

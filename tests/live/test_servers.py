@@ -14,12 +14,12 @@ import pytest
 from oauthlib.oauth2 import InvalidGrantError
 from requests_oauthlib import OAuth2Session
 
-from .process import eventually
+from oauthmail.sandbox.live.process import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .servers import LiveServers
+    from .conftest import LiveServers
 
     Login = Callable[[LiveServers, str, str], bool]
 

@@ -1,4 +1,4 @@
-"""Make sure that Dovecot and Postfix are on this machine: ``python -m tests.live.install``.
+"""Make sure that Dovecot and Postfix are on this machine: ``python -m oauthmail.sandbox.live.install``.
 
 On Debian and its relatives, as root, the missing packages are installed without a question and without
 starting a service. Everywhere else the command says what is missing and exits with 1.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 #: Files that show a package to be installed; the protocol servers are packages of their own.
-PACKAGES = {
+PACKAGES: Mapping[str, Path] = {
     "dovecot-core": Path("/usr/sbin/dovecot"),
     "dovecot-imapd": Path("/usr/lib/dovecot/imap"),
     "dovecot-pop3d": Path("/usr/lib/dovecot/pop3"),
@@ -31,7 +31,7 @@ POSTFIX_ANSWER = "postfix postfix/main_mailer_type select No configuration\n"
 
 
 def missing_packages(packages: Mapping[str, Path] = PACKAGES) -> list[str]:
-    """List the packages whose files are not on this machine, in the order given."""
+    """List those of *packages* whose files are not on this machine, in their order."""
     return [package for package, file in packages.items() if not file.exists()]
 
 
@@ -75,15 +75,15 @@ def main(packages: Mapping[str, Path] = PACKAGES, tests: str = "live tests") -> 
     """Install what is missing, or say what to install.
 
     Args:
-        packages: Debian's names, each with a file that shows it to be installed.
-        tests: who needs them.
+        packages: names, each with a file that shows the package to be installed.
+        tests: what needs them, in words.
 
     Returns:
         The exit status: 0 when everything is there afterwards, else 1.
     """
     missing = missing_packages(packages)
     if not missing:
-        print(f"The {tests} have all their programs; nothing to do.")
+        print(f"All that the {tests} need is installed; nothing to do.")
         return 0
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         print(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from .authorization import AuthorizationServer
+    from ..web import Web
     from .certificates import Certificates
 
 # To Dovecot a client is "secured" when its address is the server's own, as 127.0.0.1's is: such a client may
@@ -123,7 +123,7 @@ active_attribute = active
 active_value = true
 username_attribute = username
 scope = mail
-openid_configuration_url = {authorization.metadata_url}
+openid_configuration_url = {web.url}/.well-known/openid-configuration
 """
 
 
@@ -151,7 +151,7 @@ def require_version_2_3(program: str) -> None:
     version = answer.stdout.split()[0]
     if not version.startswith("2.3."):
         message = (
-            f"Dovecot {version} is installed, but these tests configure 2.3 (Debian 12, Ubuntu 24.04);"
+            f"Dovecot {version} is installed, but 2.3 is configured here (Debian 12, Ubuntu 24.04);"
             " Dovecot 2.4 has another configuration language"
         )
         raise StartError(message)
@@ -160,7 +160,7 @@ def require_version_2_3(program: str) -> None:
 def write_files(
     directory: Path,
     ports: dict[str, int],
-    authorization: AuthorizationServer,
+    web: Web,
     certificates: Certificates,
     domain: str,
 ) -> Path:
@@ -168,12 +168,11 @@ def write_files(
     for name, owner, group in (("state", "root", "root"), ("mail", "nobody", "nogroup")):
         (directory / name).mkdir()
         shutil.chown(directory / name, owner, group)
-    credentials = f"{authorization.resource_server_id}:{authorization.resource_server_secret}"
-    url = authorization.introspection_endpoint.replace("//", f"//{credentials}@", 1)
+    url = f"{web.url}/introspect".replace("//", f"//{web.client_id}:{web.client_secret}@", 1)
     introspection = directory / "introspection.conf"
-    # It holds the resource server's secret, and the auth process reads it as the user dovecot.
+    # It holds the client's secret, and the auth process reads it as the user dovecot.
     introspection.touch(mode=0o600)
-    introspection.write_text(INTROSPECTION.format(url=url, authorization=authorization), encoding="ascii")
+    introspection.write_text(INTROSPECTION.format(url=url, web=web), encoding="ascii")
     shutil.chown(introspection, "dovecot", "dovecot")
     main = directory / "dovecot.conf"
     text = CONFIGURATION.format(
@@ -184,10 +183,8 @@ def write_files(
 
 
 @contextlib.contextmanager
-def running_dovecot(
-    directory: Path, authorization: AuthorizationServer, certificates: Certificates, domain: str
-) -> Iterator[Dovecot]:
-    """Run Dovecot in *directory*, which exists and is empty, while the context lasts.
+def running_dovecot(directory: Path, web: Web, certificates: Certificates, domain: str) -> Iterator[Dovecot]:
+    """Run Dovecot in *directory*, which exists and is empty, while the context lasts; it asks *web* about tokens.
 
     Raises:
         NotInstalledError: there is no Dovecot on this machine.
@@ -198,7 +195,7 @@ def running_dovecot(
     with contextlib.ExitStack() as stack:
         ports = {name: stack.enter_context(reserved_port("127.0.0.1")) for name in LOCAL}
         ports |= {name: stack.enter_context(reserved_port(STRICT_HOST)) for name in STRICT}
-        configuration = write_files(directory, ports, authorization, certificates, domain)
+        configuration = write_files(directory, ports, web, certificates, domain)
         local = {name: Address("localhost", ports[name]) for name in LOCAL}
         strict = {name: Address(STRICT_HOST, ports[name]) for name in STRICT}
         addresses = local | strict

@@ -1,4 +1,4 @@
-"""All servers of a live test as one: authorization server, Dovecot and Postfix."""
+"""All servers as one: the sandbox's authorization server, Dovecot and Postfix."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .authorization import AuthorizationServer
+from ..state import State
+from ..web import Web
 from .certificates import make_certificates
 from .dovecot import running_dovecot
 from .postfix import running_postfix
@@ -57,7 +58,8 @@ class LiveServers:
         strict_imap: IMAP on 127.0.0.2, where Dovecot refuses a login before STARTTLS.
         strict_pop3: the same for POP3.
         ca_file: PEM file of the authority that signed the servers' certificate.
-        authorization: the authorization server.
+        state: what the authorization server knows; see `oauthmail.sandbox.state`.
+        web: the authorization server, which Dovecot asks about each token.
     """
 
     domain = "mail.test"
@@ -74,8 +76,12 @@ class LiveServers:
             NotInstalledError: a server is missing, or the user is not root.
             StartError: a server did not start; the message has the end of its log.
         """
-        if os.geteuid() != 0:
-            message = "Dovecot and Postfix change to their own users, which only root may do"
+        # Not every system knows the question, and those that do not have neither server.
+        if not hasattr(os, "geteuid") or os.geteuid() != 0:
+            message = (
+                "Dovecot and Postfix change to their own users, which only root may do: run this as root,"
+                " after `python -m oauthmail.sandbox.live.install` where they are not installed"
+            )
             raise NotInstalledError(message)
         with contextlib.ExitStack() as stack:
             self._start(stack)
@@ -90,10 +96,9 @@ class LiveServers:
             (directory / name).mkdir()
         certificates = make_certificates(directory / "tls")
         self.ca_file = certificates.ca_file
-        self.authorization = stack.enter_context(AuthorizationServer(directory / "authorization.log"))
-        dovecot = stack.enter_context(
-            running_dovecot(directory / "dovecot", self.authorization, certificates, self.domain)
-        )
+        self.state = State()
+        self.web = stack.enter_context(Web(self.state, tls=certificates.server_context()))
+        dovecot = stack.enter_context(running_dovecot(directory / "dovecot", self.web, certificates, self.domain))
         self.imap, self.imaps = dovecot.imap, dovecot.imaps
         self.pop3, self.pop3s = dovecot.pop3, dovecot.pop3s
         self.strict_imap, self.strict_pop3 = dovecot.strict_imap, dovecot.strict_pop3
@@ -110,4 +115,14 @@ class LiveServers:
 
     def new_user(self) -> str:
         """Return an address nobody used before; its mailbox comes with the first delivery or login."""
-        return f"user-{next(self._numbers)}@{self.domain}"
+        user = f"user-{next(self._numbers)}@{self.domain}"
+        self.state.users.add(user)
+        return user
+
+    def expire_token(self, token: str) -> None:
+        """End a token's life now."""
+        self.state.expire(token)
+
+    def revoke_token(self, token: str) -> None:
+        """Revoke a token now."""
+        self.state.revoke(token)

@@ -1,7 +1,8 @@
-"""A certificate authority for one test run, and the mail servers' certificate."""
+"""A throw-away certificate authority, and the certificate of all servers."""
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,12 @@ class Certificates:
     ca_file: Path
     chain_file: Path
     key_file: Path
+
+    def server_context(self) -> ssl.SSLContext:
+        """Return the context of a server in Python."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.chain_file, self.key_file)
+        return context
 
 
 def make_certificates(directory: Path) -> Certificates:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import shutil
 import signal
 import socket
 import subprocess
 import time
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -72,7 +71,7 @@ def find_program(name: str) -> str:
     """
     path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")
     if path is None:
-        message = f"{name} is not installed; `python -m tests.live.install` as root installs it"
+        message = f"{name} is not installed; `python -m oauthmail.sandbox.live.install` as root installs it"
         raise NotInstalledError(message)
     return path
 
@@ -85,17 +84,6 @@ def eventually(probe: Callable[[], bool], timeout: float) -> bool:
             return False
         time.sleep(0.02)
     return True
-
-
-def read_line(stream: IO[str], timeout: float) -> str:
-    """Read a process's first line of output.
-
-    Raises:
-        TimeoutError: nothing came within *timeout* seconds.
-    """
-    if not select.select([stream], [], [], timeout)[0]:
-        raise TimeoutError
-    return stream.readline()
 
 
 def greets(address: Address) -> bool:
