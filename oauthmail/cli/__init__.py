@@ -32,8 +32,15 @@ def build_parser() -> argparse.ArgumentParser:
         description="Starts the sandbox, obtains a token by the authorization code flow with PKCE, sends a\n"
         "message over SMTP, reads it over IMAP and POP3, does the same with OAuth 1.0a, and shows\n"
         "what a refusal says.",
-        epilog="example:\n  python -m oauthmail demo\n\n" + _EPILOG,
+        epilog="examples:\n  python -m oauthmail demo\n  python -m oauthmail demo --servers dovecot\n\n" + _EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    demo.add_argument(
+        "--servers",
+        choices=("sandbox", "dovecot"),
+        default="sandbox",
+        help="what to log in to: the sandbox, or Dovecot and Postfix where they are installed, as root, and "
+        "without OAuth 1.0a, which they do not have (default: %(default)s)",
     )
     demo.set_defaults(run="demo")
     sandbox = commands.add_parser(

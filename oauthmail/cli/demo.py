@@ -1,8 +1,10 @@
-"""``python -m oauthmail demo``: the main job from nothing, on the sandbox."""
+"""``python -m oauthmail demo``: the main job from nothing, on the sandbox or on Dovecot and Postfix."""
 
 from __future__ import annotations
 
 import argparse
+import imaplib
+import poplib
 import sys
 import time
 import urllib.parse
@@ -10,10 +12,13 @@ from collections.abc import Callable
 from typing import Any
 
 import requests
+from oauthlib.oauth2 import OAuth2Error
 from requests_oauthlib import OAuth1Session, OAuth2Session
 
-from .. import IMAP4_SSL, POP3_SSL, SMTP, AuthenticationError, OAuth1Credentials
+from .. import IMAP4_SSL, POP3_SSL, SMTP, AuthenticationError, OAuth1Credentials, OAuthMailError
 from ..sandbox import Sandbox
+from ..sandbox.live.process import StartError, eventually
+from ..sandbox.live.servers import LiveServers
 
 __all__ = ["run"]
 
@@ -28,9 +33,10 @@ class _StepError(Exception):
 class _Demo:
     """The steps, with what one leaves for the next."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self.sandbox = sandbox
-        self.user = sandbox.new_user()
+    def __init__(self, servers: Sandbox | LiveServers) -> None:
+        self.servers = servers
+        self.smtp = servers.smtp if isinstance(servers, Sandbox) else servers.submission
+        self.user = servers.new_user()
         self.access_token = ""
         self.signed: OAuth1Credentials | None = None
 
@@ -41,21 +47,26 @@ class _Demo:
         print(f"  {title:<43} {result:<40} {1000 * (time.perf_counter() - start):6.1f} ms", flush=True)
 
     def log_in(self, service: str, client: Any, identity: str, credentials: object) -> str:
-        """Log in and return a line on it; every line that the server received has waited for an answer."""
-        before = len(self.sandbox.received(service))
+        """Log in and return a line on it."""
+        before = self.lines_received(service)
         start = time.perf_counter()
         client.authenticate_oauth(identity, credentials)
         milliseconds = 1000 * (time.perf_counter() - start)
-        trips = len(self.sandbox.received(service)) - before
-        return f"logged in, {trips} round trip{'s' if trips > 1 else ''}, {milliseconds:.1f} ms"
+        trips = self.lines_received(service) - before
+        counted = f"{trips} round trip{'s' if trips > 1 else ''}, " if trips else ""
+        return f"logged in, {counted}{milliseconds:.1f} ms"
+
+    def lines_received(self, service: str) -> int:
+        """Count the lines that a server has received, each of which waited for an answer; only the sandbox tells."""
+        return len(self.servers.received(service)) if isinstance(self.servers, Sandbox) else 0
 
     # --- the steps ------------------------------------------------------------------------------------------------
 
     def authorize(self) -> str:
         """Obtain an access token by the authorization code flow; the query stands for the user's click on Allow."""
-        web = self.sandbox.web
+        web = self.servers.web
         with OAuth2Session(web.public_client_id, redirect_uri=_CALLBACK, scope=["mail"], pkce="S256") as session:
-            session.verify = str(self.sandbox.ca_file)
+            session.verify = str(self.servers.ca_file)
             session.trust_env = False
             address, _ = session.authorization_url(
                 f"{web.https_url}/authorize", login_hint=self.user, sandbox_consent="allow"
@@ -72,20 +83,21 @@ class _Demo:
 
     def send(self) -> str:
         """Send a message to the user."""
-        address = self.sandbox.smtp
+        address = self.smtp
         with SMTP(address.host, address.port, timeout=_TIMEOUT) as smtp:
-            smtp.starttls(context=self.sandbox.ssl_context())
+            smtp.starttls(context=self.servers.ssl_context())
             line = self.log_in("smtp", smtp, self.user, self.access_token)
             smtp.sendmail(self.user, [self.user], f"To: {self.user}\r\nSubject: Hello\r\n\r\nIt works.\r\n")
         return line
 
     def read_imap(self) -> str:
         """Read the message over IMAP."""
-        address = self.sandbox.imaps
-        context = self.sandbox.ssl_context()
+        address = self.servers.imaps
+        context = self.servers.ssl_context()
         with IMAP4_SSL(address.host, address.port, ssl_context=context, timeout=_TIMEOUT) as imap:
             line = self.log_in("imap", imap, self.user, self.access_token)
-            imap.select(readonly=True)
+            # A real server takes its time between accepting a message and delivering it.
+            eventually(lambda: imap.select(readonly=True)[1] != [b"0"], _TIMEOUT)
             found: Any = imap.fetch("1", "(RFC822)")[1][0]
         if found is None or b"It works." not in found[1]:
             raise _StepError("the message is not there over IMAP")
@@ -93,8 +105,8 @@ class _Demo:
 
     def read_pop3(self) -> str:
         """Read the message over POP3."""
-        address = self.sandbox.pop3s
-        pop3 = POP3_SSL(address.host, address.port, context=self.sandbox.ssl_context(), timeout=_TIMEOUT)
+        address = self.servers.pop3s
+        pop3 = POP3_SSL(address.host, address.port, context=self.servers.ssl_context(), timeout=_TIMEOUT)
         try:
             line = self.log_in("pop", pop3, self.user, self.access_token)
             if b"It works." not in pop3.retr(1)[1]:
@@ -106,10 +118,10 @@ class _Demo:
 
     def authorize_oauth1(self) -> str:
         """Obtain OAuth 1.0a token credentials in the three steps of RFC 5849 section 2."""
-        web = self.sandbox.web
+        web = self.servers.web
         keys = {"client_key": web.oauth1_client_key, "client_secret": web.oauth1_client_secret}
         with OAuth1Session(**keys, callback_uri=_CALLBACK) as session:
-            session.verify = str(self.sandbox.ca_file)
+            session.verify = str(self.servers.ca_file)
             session.trust_env = False
             session.fetch_request_token(f"{web.https_url}/oauth1/request_token", timeout=_TIMEOUT)
             address = session.authorization_url(
@@ -127,18 +139,18 @@ class _Demo:
 
     def log_in_signed(self) -> str:
         """Log in with a signature in place of a token."""
-        address = self.sandbox.imaps
+        address = self.servers.imaps
         url = f"https://{address.host}/mail/b/{urllib.parse.quote(self.user, safe='@')}/imap/"
-        context = self.sandbox.ssl_context()
+        context = self.servers.ssl_context()
         with IMAP4_SSL(address.host, address.port, ssl_context=context, timeout=_TIMEOUT) as imap:
             return self.log_in("imap", imap, url, self.signed)
 
     def refuse(self) -> str:
         """Have the token revoked and show what the refusal says."""
-        self.sandbox.revoke_token(self.access_token)
-        address = self.sandbox.smtp
+        self.servers.revoke_token(self.access_token)
+        address = self.smtp
         with SMTP(address.host, address.port, timeout=_TIMEOUT) as smtp:
-            smtp.starttls(context=self.sandbox.ssl_context())
+            smtp.starttls(context=self.servers.ssl_context())
             try:
                 smtp.authenticate_oauth(self.user, self.access_token)
             except AuthenticationError as refusal:
@@ -149,19 +161,32 @@ class _Demo:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show every step; the exit status is 0 only if all of it happened."""
-    with Sandbox() as sandbox:
-        demo = _Demo(sandbox)
-        print(f"A sandbox runs on this machine; the user is {demo.user}.", flush=True)
-        try:
-            demo.show("OAuth 2: authorization code flow, PKCE", demo.authorize)
-            demo.show("SMTP, STARTTLS, XOAUTH2: send a message", demo.send)
-            demo.show("IMAP4_SSL, XOAUTH2: read it", demo.read_imap)
-            demo.show("POP3_SSL, XOAUTH2: read it", demo.read_pop3)
-            demo.show("OAuth 1.0a: three-legged authorization", demo.authorize_oauth1)
-            demo.show("IMAP4_SSL, XOAUTH: log in with a signature", demo.log_in_signed)
-            demo.show("SMTP, XOAUTH2, the token now revoked", demo.refuse)
-        except (_StepError, OSError, AuthenticationError) as error:
-            print(f"the demonstration failed: {error}", file=sys.stderr)
-            return 1
-        print(f"  what the refusal advises: {demo.hint}")
+    try:
+        with LiveServers() if arguments.servers == "dovecot" else Sandbox() as servers:
+            _show_all(_Demo(servers))
+    except StartError as error:
+        print(error, file=sys.stderr)
+        return 1
+    # Whatever goes wrong in talking to a server is a step that did not happen.
+    except (_StepError, OAuthMailError, OSError, OAuth2Error, imaplib.IMAP4.error, poplib.error_proto) as error:
+        print(f"the demonstration failed: {error}", file=sys.stderr)
+        return 1
     return 0
+
+
+def _show_all(demo: _Demo) -> None:
+    """Show every step, each on the shoulders of the one before."""
+    sandbox = isinstance(demo.servers, Sandbox)
+    running = "A sandbox runs" if sandbox else "Dovecot, Postfix and an authorization server run"
+    print(f"{running} on this machine; the user is {demo.user}.", flush=True)
+    demo.show("OAuth 2: authorization code flow, PKCE", demo.authorize)
+    demo.show("SMTP, STARTTLS, XOAUTH2: send a message", demo.send)
+    demo.show("IMAP4_SSL, XOAUTH2: read it", demo.read_imap)
+    demo.show("POP3_SSL, XOAUTH2: read it", demo.read_pop3)
+    if sandbox:
+        demo.show("OAuth 1.0a: three-legged authorization", demo.authorize_oauth1)
+        demo.show("IMAP4_SSL, XOAUTH: log in with a signature", demo.log_in_signed)
+    else:
+        print(f"  {'OAuth 1.0a':<43} skipped: no mail server that is shipped today has it", flush=True)
+    demo.show("SMTP, XOAUTH2, the token now revoked", demo.refuse)
+    print(f"  what the refusal advises: {demo.hint}")
