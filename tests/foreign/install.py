@@ -1,7 +1,7 @@
 """Make sure that the programs of these tests are on this machine: ``python -m tests.foreign.install``.
 
-As with ``tests.live.install``: on Debian and its relatives, as root, what is missing is installed; everywhere else the
-command says what is missing and exits with 1.
+As with ``oauthmail.sandbox.live.install``: on Debian and its relatives, as root, what is missing is installed;
+everywhere else the command says what is missing and exits with 1.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ..live import install
+from oauthmail.sandbox.live import install
 
 #: Debian's packages and the programs that show them to be installed.
 PACKAGES = {

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from oauthmail.sandbox import Sandbox
+from oauthmail.sandbox.live.process import eventually
 
-from ..live.process import eventually
 from .standard import MECHANISMS, SCHEMES, TIMEOUT, logged_in
 
 DESCRIPTORS = Path("/dev/fd")
