@@ -52,7 +52,7 @@ def _check_verifier(request: Request) -> None:
         raise InvalidGrantError("code_verifier must be 43 to 128 unreserved characters", request=request)
 
 
-class Server(AuthorizationEndpoint, TokenEndpoint, IntrospectEndpoint, RevocationEndpoint):  # type: ignore[misc]
+class Server(AuthorizationEndpoint, TokenEndpoint, IntrospectEndpoint, RevocationEndpoint):  # type: ignore[misc]  # oauthlib is untyped
     """oauthlib's endpoints around one store."""
 
     def __init__(self, store: Store) -> None:

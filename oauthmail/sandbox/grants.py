@@ -68,13 +68,13 @@ class AuthorizationPendingError(OAuth2Error):  # type: ignore[misc]  # oauthlib 
     error = "authorization_pending"
 
 
-class SlowDownError(OAuth2Error):  # type: ignore[misc]
+class SlowDownError(OAuth2Error):  # type: ignore[misc]  # oauthlib is untyped
     """The client asks more often than it was told to (RFC 8628 section 3.5)."""
 
     error = "slow_down"
 
 
-class ExpiredTokenError(OAuth2Error):  # type: ignore[misc]
+class ExpiredTokenError(OAuth2Error):  # type: ignore[misc]  # oauthlib is untyped
     """Nobody decided in time (RFC 8628 section 3.5)."""
 
     error = "expired_token"
@@ -90,7 +90,7 @@ def load_jwt() -> types.ModuleType:
         ImportError: PyJWT or cryptography is missing; the message names the extra that has them.
     """
     try:
-        import cryptography  # noqa: F401
+        import cryptography  # noqa: F401  # only to see that it is there
         import jwt
     except ImportError as error:
         raise ImportError(_EXTRA) from error
@@ -228,7 +228,7 @@ def new_user_code() -> str:
 # --- oauthlib's grant types -----------------------------------------------------------------------------------------
 
 
-class _Grant(GrantTypeBase):  # type: ignore[misc]
+class _Grant(GrantTypeBase):  # type: ignore[misc]  # oauthlib is untyped
     """The part of a grant type that oauthlib repeats in each of its own."""
 
     issues_refresh_token = False

@@ -76,8 +76,8 @@ def pop3(sandbox: Sandbox, login: str, mechanism: str, *, tls: bool, context: ss
         if not tls:
             client.stls(context)
         # poplib has no AUTH, so its own way to send a command is borrowed.
-        client._shortcmd(f"AUTH {mechanism}")  # type: ignore[attr-defined]
-        client._shortcmd(base64.b64encode(login.encode()).decode())  # type: ignore[attr-defined]
+        client._shortcmd(f"AUTH {mechanism}")  # type: ignore[attr-defined]  # not in typeshed
+        client._shortcmd(base64.b64encode(login.encode()).decode())  # type: ignore[attr-defined]  # not in typeshed
         yield client
         client.quit()
     finally:

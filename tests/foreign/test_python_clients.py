@@ -20,8 +20,8 @@ import pytest
 import smtpproto.auth
 import smtpproto.protocol
 from imap_tools import AND, MailBox, MailBoxStartTls, MailMessageFlags
-from imapclient import IMAPClient  # type: ignore[import-untyped]
-from imapclient.exceptions import LoginError  # type: ignore[import-untyped]
+from imapclient import IMAPClient
+from imapclient.exceptions import LoginError
 
 from oauthmail.sandbox import Sandbox
 from oauthmail.sandbox.personality import PERSONALITIES

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from imap_tools import AND, MailBox
-from imapclient import IMAPClient  # type: ignore[import-untyped]
-from imapclient.response_types import BodyData  # type: ignore[import-untyped]
+from imapclient import IMAPClient
+from imapclient.response_types import BodyData
 
 from oauthmail.sandbox.imap_fetch import items, render
 from oauthmail.sandbox.imap_search import Candidate, search_keys

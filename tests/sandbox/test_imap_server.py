@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from imap_tools import MailBox
-from imapclient import IMAPClient  # type: ignore[import-untyped]
-from imapclient.exceptions import LoginError  # type: ignore[import-untyped]
+from imapclient import IMAPClient
+from imapclient.exceptions import LoginError
 
 from oauthmail.sandbox.mailbox import MAX_MESSAGE
 from oauthmail.sandbox.personality import GMAIL, MICROSOFT, YAHOO, Personality

@@ -127,7 +127,7 @@ def start_process(command: list[str], log_file: Path, ready: Iterable[Callable[[
     started = False
     try:
         for probe in ready:
-            if not eventually(lambda probe=probe: process.poll() is not None or probe(), 15):  # type: ignore[misc]
+            if not eventually(lambda probe=probe: process.poll() is not None or probe(), 15):  # type: ignore[misc]  # a default as closure
                 break
         else:
             started = process.poll() is None
