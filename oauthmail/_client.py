@@ -213,8 +213,8 @@ class OAuthClient(Generic[Reply]):
         raise NotImplementedError
 
     def _oauth_command(self, mechanism: str) -> bytes:
-        """Return the command that begins an exchange, without its line end."""
-        raise NotImplementedError
+        """Return the command that begins an exchange, without its line end; SMTP and POP3 have the same."""
+        return f"AUTH {mechanism}".encode("ascii")
 
     def _oauth_at_once(self, command: bytes, initial: bytes) -> bool:
         """Tell whether the initial response may travel on the command's own line."""

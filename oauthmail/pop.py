@@ -139,9 +139,6 @@ class POP3(OAuthClient[bytes], poplib.POP3):
             self._oauth_sasl = [word.upper() for words in listed for word in words]
         return self._oauth_sasl or ()
 
-    def _oauth_command(self, mechanism: str) -> bytes:
-        return f"AUTH {mechanism}".encode("ascii")
-
     def _oauth_at_once(self, command: bytes, initial: bytes) -> bool:
         # RFC 5034 section 4: without a SASL line in CAPA the server may not know initial responses.
         return bool(self._oauth_sasl) and len(command) + len(initial) + len(b" \r\n") <= _COMMAND_LINE

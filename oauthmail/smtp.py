@@ -104,9 +104,6 @@ class SMTP(OAuthClient[tuple[int, bytes]], smtplib.SMTP):
             self.ehlo()
         return self.esmtp_features.get("auth", "").upper().split()
 
-    def _oauth_command(self, mechanism: str) -> bytes:
-        return f"AUTH {mechanism}".encode("ascii")
-
     def _oauth_at_once(self, command: bytes, initial: bytes) -> bool:
         return len(command) + len(initial) + len(b" \r\n") <= _COMMAND_LINE
 
@@ -119,7 +116,6 @@ class SMTP(OAuthClient[tuple[int, bytes]], smtplib.SMTP):
         try:
             self._oauth_ready().sendall(line + b"\r\n")
         except OSError as error:
-            self.close()
             raise smtplib.SMTPServerDisconnected("Server not connected") from error
 
     def _oauth_next(self) -> tuple[bytes | None, bool, tuple[int, bytes]]:

@@ -48,9 +48,6 @@ class Temporary:
 class FlowValidator(Validator):
     """Answers what oauthlib asks on the way to a token; `Validator` answers for logins."""
 
-    # RSA would need a key of the client's, and PLAINTEXT a line that nobody reads (RFC 5849 section 3.4.4).
-    allowed_signature_methods = ("HMAC-SHA1", "HMAC-SHA256", "HMAC-SHA512")
-
     def __init__(self, state: State, now: Callable[[], float]) -> None:
         super().__init__(state)
         self.now = now

@@ -11,9 +11,6 @@ from dataclasses import dataclass, field
 
 __all__ = ["FAULTS", "AccessToken", "Fault", "Line", "OAuth1Token", "State", "Verdict", "fingerprint"]
 
-#: Scopes that open a mailbox; ``profile`` is a scope that does not.
-MAIL_SCOPES = ("mail", "smtp", "imap", "pop")
-
 #: Faults that can be asked for, and what their number means.
 FAULTS = {
     "temporary": "logins fail as they do when the authorization server is down",

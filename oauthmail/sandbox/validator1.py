@@ -24,7 +24,7 @@ class Validator(RequestValidator):  # type: ignore[misc]  # oauthlib is untyped
     """
 
     enforce_ssl = False
-    # RSA needs keys that nobody has here, and PLAINTEXT signs nothing.
+    # RSA would need a key of the client's, and PLAINTEXT a line that nobody reads (RFC 5849 section 3.4.4).
     allowed_signature_methods = ("HMAC-SHA1", "HMAC-SHA256", "HMAC-SHA512")
     timestamp_lifetime = _LEEWAY
     dummy_client = "dummy-client"
