@@ -9,9 +9,11 @@ from __future__ import annotations
 __all__ = [
     "AuthenticationError",
     "CredentialsError",
+    "FlowError",
     "InsecureConnectionError",
     "MechanismError",
     "OAuthMailError",
+    "StoreError",
 ]
 
 
@@ -85,3 +87,61 @@ class AuthenticationError(OAuthMailError):
         # Unknown refusals have the server's own words for advice: say them once.
         advice = f". {self.hint}" if self.hint and self.hint != self.server_reply else ""
         return f"the server refused {self.mechanism or 'the login'}: {said}{advice}"
+
+
+class FlowError(OAuthMailError):
+    """A token could not be obtained, renewed or revoked.
+
+    Attributes:
+        error: the code of RFC 6749 sections 4.1.2.1 and 5.2 and its relatives (``"invalid_grant"``), or one of the
+            same kind for what happened on this side (``"timeout"``, ``"state_mismatch"``).
+        error_description: the server's own words, secrets cut out and control characters escaped, or empty.
+        hint: one line of plain advice.
+        temporary: whether the same request may succeed later (an outage, a timeout, too many requests); nothing that
+            is stored is invalid then.
+        authorize_again: whether the stored authorization is dead, so that somebody has to sign in again.
+    """
+
+    def __init__(
+        self,
+        error: str,
+        error_description: str = "",
+        *,
+        hint: str = "",
+        temporary: bool = False,
+        authorize_again: bool = False,
+    ) -> None:
+        super().__init__(error, error_description)
+        self.error = error
+        self.error_description = error_description
+        self.hint = hint
+        self.temporary = temporary
+        self.authorize_again = authorize_again
+
+    def __str__(self) -> str:
+        said = f"{self.error}: {self.error_description}" if self.error_description else self.error
+        return f"{said}. {self.hint}" if self.hint else said
+
+
+class StoreError(OAuthMailError, OSError):
+    """A store cannot be read or written as safely as it has to be; what is in it is untouched.
+
+    The message names the file or keyring, and the cure.
+
+    Attributes:
+        errno: the system's number for what went wrong (`errno.ENOSPC`, …); None where the store itself refused.
+        filename: the file or folder in question, or None.
+    """
+
+    def __init__(self, message: str, *, errno: int | None = None, filename: str | None = None) -> None:
+        super().__init__(message)
+        self.errno = errno
+        self.filename = filename
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # OSError's own would leave out what was not among its arguments.
+        return type(self), self.args, {**vars(self), "errno": self.errno, "filename": self.filename}
+
+    def __str__(self) -> str:
+        # OSError's own would print the number and the file name in place of the sentence.
+        return str(self.args[0]) if self.args else ""
