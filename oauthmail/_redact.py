@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from types import TracebackType
 
 __all__ = ["REDACTED", "Redactor", "printable", "scrub"]
@@ -82,8 +82,15 @@ def printable(text: str, limit: int = 1000) -> str:
     return shown if len(line) <= limit else f"{shown}…"
 
 
-def scrub(error: BaseException, redact: Callable[[object], object]) -> None:
-    """Take secrets out of an exception, the ones it came from, and their tracebacks' local variables."""
+def scrub(error: BaseException, redact: Callable[[object], object], helpers: Collection[str] = ()) -> None:
+    """Take secrets out of an exception, the ones it came from, and their tracebacks' local variables.
+
+    Args:
+        error: as it was caught.
+        redact: for each member of an exception's ``args``.
+        helpers: top-level packages that were called with secrets, beside those that every client uses.
+    """
+    modules = _OURS.union(helpers)
     seen: set[int] = set()
     queue: list[BaseException | None] = [error]
     while queue:
@@ -95,12 +102,12 @@ def scrub(error: BaseException, redact: Callable[[object], object]) -> None:
         found.args = tuple(redact(value) for value in found.args)
         if hasattr(found, "smtp_error"):
             found.smtp_error = redact(found.smtp_error)
-        _clear(found.__traceback__)
+        _clear(found.__traceback__, modules)
 
 
-def _clear(traceback: TracebackType | None) -> None:
+def _clear(traceback: TracebackType | None, modules: Collection[str]) -> None:
     while traceback is not None:
-        if str(traceback.tb_frame.f_globals.get("__name__")).partition(".")[0] in _OURS:
+        if str(traceback.tb_frame.f_globals.get("__name__")).partition(".")[0] in modules:
             # Frames that still run cannot be cleared: those between the caller's code and this function.
             with contextlib.suppress(RuntimeError):
                 traceback.tb_frame.clear()
