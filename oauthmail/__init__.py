@@ -12,17 +12,23 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .account import Account
+    from .applications import Application, ServiceAccount, load_application
     from .credentials import OAuth1Credentials, OAuth2Credentials, TokenSource
     from .errors import (
         AuthenticationError,
         CredentialsError,
+        FlowError,
         InsecureConnectionError,
         MechanismError,
         OAuthMailError,
+        StoreError,
     )
     from .imap import IMAP4, IMAP4_SSL, IMAPMechanismError, IMAPOAuthError
     from .pop import POP3, POP3_SSL, POPMechanismError, POPOAuthError
+    from .providers import Provider
     from .smtp import SMTP, SMTP_SSL, SMTPMechanismError, SMTPOAuthError
+    from .stores import FileStore, KeyringStore, MemoryStore, Store
 
 __all__ = [
     "IMAP4",
@@ -31,34 +37,51 @@ __all__ = [
     "POP3_SSL",
     "SMTP",
     "SMTP_SSL",
+    "Account",
+    "Application",
     "AuthenticationError",
     "CredentialsError",
+    "FileStore",
+    "FlowError",
     "IMAPMechanismError",
     "IMAPOAuthError",
     "InsecureConnectionError",
+    "KeyringStore",
     "MechanismError",
+    "MemoryStore",
     "OAuth1Credentials",
     "OAuth2Credentials",
     "OAuthMailError",
     "POPMechanismError",
     "POPOAuthError",
+    "Provider",
     "SMTPMechanismError",
     "SMTPOAuthError",
+    "ServiceAccount",
+    "Store",
+    "StoreError",
     "TokenSource",
+    "load_application",
 ]
 
 _MODULES = {
+    "account": ("Account",),
+    "applications": ("Application", "ServiceAccount", "load_application"),
     "credentials": ("OAuth1Credentials", "OAuth2Credentials", "TokenSource"),
     "errors": (
         "AuthenticationError",
         "CredentialsError",
+        "FlowError",
         "InsecureConnectionError",
         "MechanismError",
         "OAuthMailError",
+        "StoreError",
     ),
     "imap": ("IMAP4", "IMAP4_SSL", "IMAPMechanismError", "IMAPOAuthError"),
     "pop": ("POP3", "POP3_SSL", "POPMechanismError", "POPOAuthError"),
+    "providers": ("Provider",),
     "smtp": ("SMTP", "SMTP_SSL", "SMTPMechanismError", "SMTPOAuthError"),
+    "stores": ("FileStore", "KeyringStore", "MemoryStore", "Store"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

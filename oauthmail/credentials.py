@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, runtime_checkable
 
+from ._redact import printable
 from .errors import CredentialsError
 
-__all__ = ["OAuth1Credentials", "OAuth2Credentials", "TokenSource", "check_text", "check_token"]
+__all__ = ["OAuth1Credentials", "OAuth2Credentials", "TokenSource", "access_token_in", "check_text", "check_token"]
 
 _Class = TypeVar("_Class", bound=type)
 
@@ -165,3 +167,30 @@ class OAuth2Credentials:
             False for a token whose lifetime the server did not state (RFC 6749 section 5.1).
         """
         return self.expires_at is not None and now + leeway >= self.expires_at
+
+
+def access_token_in(value: object) -> str:
+    """Return the access token in what a caller or its callable gave.
+
+    Args:
+        value: an access token, `OAuth2Credentials` or the answer of a token endpoint.
+
+    Raises:
+        CredentialsError: none of these, or an answer that tells an error.
+    """
+    if isinstance(value, OAuth2Credentials):
+        return value.access_token
+    if isinstance(value, Mapping):
+        # The answer of a token endpoint (RFC 6749 sections 5.1 and 5.2), as MSAL and requests-oauthlib give it.
+        if "access_token" not in value:
+            said = value.get("error_description") or value.get("error")
+            reason = (
+                f"the token response is an error: {printable(str(said))}" if said else "the dict has no access_token"
+            )
+            raise CredentialsError(reason)
+        value = value["access_token"]
+    if not isinstance(value, str):
+        raise CredentialsError(
+            f"expected an access token (str), OAuth2Credentials or a token response, not {type(value).__name__}"
+        )
+    return check_token(value)

@@ -15,21 +15,26 @@ import itertools
 import ssl
 import tempfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import trustme
 
-from .. import OAuth1Credentials
+from .. import Application, OAuth1Credentials
 from .imap import ImapServer
 from .mailbox import Mailboxes
 from .personality import PERSONALITIES
 from .pop import PopServer
+from .setup import browser, describe
 from .smtp import SmtpServer
 from .state import OAuth1Token, State
 from .web import Web
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .. import Provider
     from .state import Fault
 
 __all__ = ["Address", "Sandbox"]
@@ -113,6 +118,26 @@ class Sandbox:
     def ssl_context(self) -> ssl.SSLContext:
         """Return a client's context that trusts these servers and verifies everything."""
         return ssl.create_default_context(cafile=self.ca_file)
+
+    @cached_property
+    def provider(self) -> Provider:
+        """These servers as `oauthmail.Account` takes them, with STARTTLS for SMTP and TLS for the rest."""
+        return describe(
+            self.web,
+            str(self.ca_file),
+            smtp={"host": self.smtp.host, "port": self.smtp.port, "security": "starttls"},
+            imap={"host": self.imaps.host, "port": self.imaps.port},
+            pop={"host": self.pop3s.host, "port": self.pop3s.port},
+        )
+
+    @property
+    def application(self) -> Application:
+        """The registered client without a secret, as native applications are."""
+        return Application(self.web.public_client_id)
+
+    def browser(self, *, allow: bool = True, user: str | None = None) -> Callable[[str], bool]:
+        """Return what stands for a browser with somebody in front who clicks at once; see `setup.browser`."""
+        return browser(self.ssl_context(), allow=allow, user=user)
 
     def new_user(self) -> str:
         """Return a fresh mailbox address."""

@@ -8,9 +8,12 @@ import os
 import ssl
 import stat
 import tempfile
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ... import Application
+from ..setup import browser, describe
 from ..state import State
 from ..web import Web
 from .certificates import make_certificates
@@ -19,9 +22,11 @@ from .postfix import running_postfix
 from .process import Address, NotInstalledError, StartError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from typing_extensions import Self
+
+    from ... import Provider
 
 __all__ = ["Address", "LiveServers", "NotInstalledError", "StartError"]
 
@@ -112,6 +117,26 @@ class LiveServers:
     def ssl_context(self) -> ssl.SSLContext:
         """Return a client's default context that trusts the servers' authority, and no other."""
         return ssl.create_default_context(cafile=self.ca_file)
+
+    @cached_property
+    def provider(self) -> Provider:
+        """These servers as `oauthmail.Account` takes them, with STARTTLS for SMTP and TLS for the rest."""
+        return describe(
+            self.web,
+            str(self.ca_file),
+            smtp={"host": self.submission.host, "port": self.submission.port, "security": "starttls"},
+            imap={"host": self.imaps.host, "port": self.imaps.port},
+            pop={"host": self.pop3s.host, "port": self.pop3s.port},
+        )
+
+    @property
+    def application(self) -> Application:
+        """The registered client without a secret, as native applications are."""
+        return Application(self.web.public_client_id)
+
+    def browser(self, *, allow: bool = True, user: str | None = None) -> Callable[[str], bool]:
+        """Return what stands for a browser with somebody in front who clicks at once."""
+        return browser(self.ssl_context(), allow=allow, user=user)
 
     def new_user(self) -> str:
         """Return an address nobody used before; its mailbox comes with the first delivery or login."""
