@@ -1,0 +1,1 @@
+"""python-oauth2's two mail clients: `oauthmail.compat.oauth2.clients.smtp` and ``….imap``."""
