@@ -1,0 +1,1 @@
+"""Mail with OAuth inside other people's frameworks; each module needs its framework, the package does not."""
