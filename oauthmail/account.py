@@ -198,7 +198,9 @@ class Account:
             if held.access_token == rejected or held.expired(self._now(), 0):
                 raise
             return held.access_token
-        self._save(replace(record, credentials=credentials, renewed_at=self._now()))
+        record = replace(record, credentials=credentials, renewed_at=self._now())
+        self._save(record)
+        _warn_of_less(record)
         return credentials.access_token
 
     def _save(self, record: Record) -> None:
@@ -280,6 +282,7 @@ class Account:
         )
         with self.store.lock(self.address):
             self._save(record)
+        _warn_of_less(record)
         return self
 
     def _previous(self) -> Record | None:
@@ -393,6 +396,14 @@ class Account:
         from urllib.parse import quote
 
         return template.replace("{user}", quote(self.address, safe="@")).replace("{protocol}", protocol)
+
+
+def _warn_of_less(record: Record) -> None:
+    """Warn where less was granted than was asked for; what was granted is kept by now, whatever becomes of this."""
+    from .flows import check_scope
+
+    if isinstance(record.credentials, OAuth2Credentials):
+        check_scope(record.scope, record.credentials, stacklevel=5)
 
 
 def _provider_of(record: Record) -> Provider:

@@ -29,6 +29,7 @@ from oauthmail import (
     ServiceAccount,
     StoreError,
 )
+from oauthmail.flows import ScopeWarning
 from oauthmail.records import Record
 from oauthmail.sandbox import Sandbox
 
@@ -366,6 +367,34 @@ def test_oauth_1_has_no_tokens_of_this_kind(store: Counting) -> None:
 
 def test_an_awaited_token_is_the_same(ready: Account) -> None:
     assert asyncio.run(ready.token_async()) == ready.token()
+
+
+def test_less_than_was_asked_for_is_warned_of_when_it_is_kept(ready: Account) -> None:
+    change(ready, scope=("mail", "contacts"))
+    first = ready.token()
+    with pytest.warns(ScopeWarning, match="missing is contacts"):
+        renewed = ready.token(rejected=first)
+    assert held(ready).access_token == renewed
+
+
+def test_a_token_is_kept_though_the_program_makes_errors_of_warnings(ready: Account) -> None:
+    change(ready, scope=("mail", "contacts"))
+    first = ready.token()
+    with pytest.raises(ScopeWarning):
+        ready.token(rejected=first)
+    assert held(ready).access_token != first
+
+
+def test_an_authorization_that_has_ended_is_told_though_the_token_is_good_for_a_moment(
+    ready: Account, oauth_sandbox: Sandbox
+) -> None:
+    expires_at, refresh_token = held(ready).expires_at, held(ready).refresh_token
+    assert expires_at is not None
+    assert refresh_token is not None
+    oauth_sandbox.web.store.end_grant(oauth_sandbox.web.store.refresh_tokens[refresh_token].grant)
+    ready._now = lambda: expires_at - 30
+    with pytest.raises(FlowError):
+        ready.token()
 
 
 # --- while mail goes on -----------------------------------------------------------------------------------------------
