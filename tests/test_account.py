@@ -7,6 +7,7 @@ import http.client
 import imaplib
 import logging
 import smtplib
+import ssl
 import threading
 import warnings
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ from oauthmail import (
     ServiceAccount,
     StoreError,
 )
+from oauthmail.account import _definition
 from oauthmail.flows import ScopeWarning
 from oauthmail.records import Record
 from oauthmail.sandbox import Sandbox
@@ -226,6 +228,50 @@ def test_a_shared_mailbox_is_opened_with_the_sign_in_of_somebody_else(
     assert ("login_hint=user-" in asked[0], shared.record and shared.record.user) == (True, account.address)
 
 
+def test_the_day_of_the_sign_in_is_kept(account: Account, oauth_sandbox: Sandbox) -> None:
+    account._now = lambda: 1000.0
+    account.authorize(open_browser=oauth_sandbox.browser())
+    assert account.record is not None
+    assert (account.record.authorized_at, account.record.renewed_at) == (1000.0, 1000.0)
+
+
+def test_a_record_that_cannot_be_read_is_no_hindrance_where_nothing_of_it_is_needed(
+    oauth_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    user, store = oauth_sandbox.new_user(), FileStore(tmp_path / "home")
+    with store.lock(user):
+        Path(store.path(user)).write_bytes(b"junk")
+        Path(store.path(user)).chmod(0o600)
+    with pytest.raises(StoreError, match="damaged"):
+        Account(user, store=store).authorize()
+    account = Account(user, provider=oauth_sandbox.provider, application=oauth_sandbox.application, store=store)
+    account.authorize(open_browser=oauth_sandbox.browser())
+    assert (account.token() != "", Path(f"{store.path(user)}.corrupt-1").read_bytes()) == (True, b"junk")
+
+
+@pytest.mark.parametrize(
+    ("provider", "tenant", "stored"),
+    [
+        pytest.param("google", None, ("google", None, None), id="of the table"),
+        pytest.param("microsoft365", "contoso.com", ("microsoft365", "contoso.com", None), id="with a tenant"),
+    ],
+)
+def test_a_provider_of_the_table_is_kept_by_its_name(
+    store: Counting, provider: str, tenant: str | None, stored: tuple[str, str | None, None]
+) -> None:
+    account = Account("me@example.com", provider=provider, tenant=tenant, store=store)
+    assert (account.provider.id, tenant, _definition(account.provider, tenant)) == stored
+
+
+def test_a_tenant_is_kept_when_somebody_signs_in_again(oauth_sandbox: Sandbox, store: Counting) -> None:
+    definition = replace(oauth_sandbox.provider, tenants=("common",)).definition()
+    record = Record("me@b.example", "sandbox", "imported", oauth_sandbox.application, definition=definition, tenant="t")
+    store.save(record)
+    account = Account("me@b.example", store=store).authorize(open_browser=oauth_sandbox.browser())
+    assert account.record is not None
+    assert account.record.tenant == "t"
+
+
 def test_consent_that_is_denied_leaves_what_was_there(ready: Account, oauth_sandbox: Sandbox) -> None:
     before = ready.record
     with pytest.raises(FlowError) as caught:
@@ -322,6 +368,16 @@ def test_an_outage_does_no_harm_to_a_token_that_is_still_good(ready: Account, oa
     change(ready, definition={**oauth_sandbox.provider.definition(), "token_endpoint": "https://127.0.0.1:1/token"})
     ready._now = lambda: expires_at - 30
     assert ready.token() == first
+
+
+def test_an_outage_is_told_when_the_token_has_expired(ready: Account, oauth_sandbox: Sandbox) -> None:
+    expires_at = held(ready).expires_at
+    assert expires_at is not None
+    change(ready, definition={**oauth_sandbox.provider.definition(), "token_endpoint": "https://127.0.0.1:1/token"})
+    ready._now = lambda: expires_at
+    with pytest.raises(FlowError) as caught:
+        ready.token()
+    assert caught.value.temporary
 
 
 def test_an_outage_is_told_from_the_end_of_the_authorization(ready: Account, oauth_sandbox: Sandbox) -> None:
@@ -425,6 +481,21 @@ def test_what_ends_the_block_is_told_though_the_line_is_gone(ready: Account, pro
         raise ZeroDivisionError
 
 
+def test_what_was_deleted_over_pop3_is_gone_after_the_block(ready: Account, oauth_sandbox: Sandbox) -> None:
+    oauth_sandbox.deliver(ready.address, b"Subject: one\r\n\r\n")
+    with ready.pop() as pop:
+        pop.dele(1)
+    assert oauth_sandbox.mailboxes.messages(ready.address) == []
+
+
+def test_what_was_deleted_over_pop3_stays_where_the_block_fails(ready: Account, oauth_sandbox: Sandbox) -> None:
+    oauth_sandbox.deliver(ready.address, b"Subject: one\r\n\r\n")
+    with pytest.raises(ZeroDivisionError), ready.pop() as pop:  # noqa: PT012  # the mark goes first
+        pop.dele(1)
+        raise ZeroDivisionError
+    assert len(oauth_sandbox.mailboxes.messages(ready.address)) == 1
+
+
 def test_a_message_that_was_accepted_stays_accepted_whatever_quit_says(ready: Account, oauth_sandbox: Sandbox) -> None:
     with ready.smtp() as smtp:
         smtp.send_message(message(ready.address))
@@ -444,9 +515,16 @@ def test_a_login_that_fails_leaves_no_connection_open(ready: Account, oauth_sand
     assert unclosed == []
 
 
-def test_a_server_with_a_certificate_of_somebody_else_is_refused(ready: Account, oauth_sandbox: Sandbox) -> None:
-    import ssl
+@pytest.mark.parametrize("protocol", ["smtp", "imap", "pop"])
+def test_a_server_of_an_unknown_authority_is_refused(
+    ready: Account, oauth_sandbox: Sandbox, store: Counting, protocol: str
+) -> None:
+    stranger = Account(ready.address, provider=replace(oauth_sandbox.provider, ca_file=None), store=store)
+    with pytest.raises(ssl.SSLCertVerificationError), getattr(stranger, protocol)():
+        pytest.fail("connected")
 
+
+def test_a_server_with_a_certificate_of_somebody_else_is_refused(ready: Account, oauth_sandbox: Sandbox) -> None:
     with pytest.raises(ssl.SSLCertVerificationError), ready.smtp(context=ssl.create_default_context()):
         pytest.fail("connected")
 
