@@ -272,10 +272,11 @@ def test_a_connection_has_one_request(loopback: Loopback) -> None:
 def test_who_goes_on_sending_after_a_refusal_is_listened_to(loopback: Loopback) -> None:
     def go_on() -> None:
         with connect(loopback) as sock:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.sendall(request(loopback, "/upload", method="POST"))
             assert b"".join(iter(lambda: sock.recv(65536), b"")).startswith(b"HTTP/1.1 404 ")
             for _ in range(5):
-                # Had it been closed, the second one would be refused.
+                # Had it been closed, this would soon be refused.
                 sock.sendall(b"x" * 1000)
                 answer_to(loopback, request(loopback, "/favicon.ico"))
 
