@@ -87,6 +87,11 @@ def _private(cls: _Class) -> _Class:
     return cls
 
 
+def _is_time(value: object) -> bool:
+    # A boolean is a number to Python, and NaN is neither before nor after anything.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
+
+
 @runtime_checkable
 class TokenSource(Protocol):
     """Anything that can be asked for an access token, again and again."""
@@ -153,6 +158,11 @@ class OAuth2Credentials:
 
     def __post_init__(self) -> None:
         check_token(self.access_token)
+        for name in ("refresh_token", "id_token"):
+            if not isinstance(getattr(self, name), str | None):
+                raise CredentialsError(f"the {name} must be a str or None")
+        if self.expires_at is not None and not _is_time(self.expires_at):
+            raise CredentialsError("expires_at must be a number of seconds since the epoch, or None")
         if check_text("token_type", self.token_type).lower() != "bearer":
             raise CredentialsError("the token_type must be Bearer: mail servers take no other kind of token")
 

@@ -14,12 +14,13 @@ from .applications import Application, ServiceAccount
 from .credentials import OAuth1Credentials, OAuth2Credentials, check_text
 from .errors import CredentialsError
 
-__all__ = ["FLOWS", "Record", "decode", "encode", "key"]
+__all__ = ["FLOWS", "VERSION", "Record", "decode", "encode", "key"]
 
 #: How tokens were obtained, which decides how they are renewed.
 FLOWS = ("authorization_code", "device", "client_credentials", "service_account", "oauth1", "imported")
 
-_VERSION = 1
+#: Of the JSON form; a later one is left alone.
+VERSION = 1
 _CLASSES: dict[str, type[Any]] = {"application": Application, "service_account": ServiceAccount}
 _TOKENS: dict[str, type[Any]] = {"oauth1": OAuth1Credentials, "oauth2": OAuth2Credentials}
 
@@ -59,6 +60,9 @@ class Record:
     def __post_init__(self) -> None:
         check_text("address", self.address)
         check_text("provider", self.provider)
+        for name in ("user", "tenant"):
+            if getattr(self, name) is not None:
+                check_text(name, getattr(self, name))
         if self.flow not in FLOWS:
             raise CredentialsError(f"the flow must be one of {', '.join(FLOWS)}")
 
@@ -70,7 +74,7 @@ def key(address: str) -> str:
 
 def encode(record: Record) -> str:
     """Return *record* as JSON, for people to read, with every secret in it."""
-    values: dict[str, object] = {"version": _VERSION}
+    values: dict[str, object] = {"version": VERSION}
     for known in fields(record):
         value = getattr(record, known.name)
         if value is None or value == ():
@@ -100,7 +104,7 @@ def decode(text: str | bytes) -> Record:
         raise ValueError("it is not JSON") from None
     if not isinstance(values, dict) or "version" not in values:
         raise ValueError("it is JSON, but no record of a mailbox")
-    if values.pop("version") != _VERSION:
+    if values.pop("version") != VERSION:
         raise ValueError("it was written by a later version of oauthmail")
     known = {item.name for item in fields(Record)}
     # What a later version adds is not understood here, and would be lost at the next renewal.

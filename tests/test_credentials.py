@@ -107,3 +107,19 @@ def test_anything_with_the_one_method_is_a_token_source() -> None:
             return "tok"
 
     assert isinstance(Source(), TokenSource)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("expires_at", "3600", id="text for a time"),
+        pytest.param("expires_at", True, id="truth for a time"),
+        pytest.param("expires_at", float("nan"), id="no number for a time"),
+        pytest.param("expires_at", float("inf"), id="no end of time"),
+        pytest.param("refresh_token", 1, id="number for a refresh token"),
+        pytest.param("id_token", b"a", id="bytes for an ID token"),
+    ],
+)
+def test_what_comes_with_the_token_has_its_type(name: str, value: Any) -> None:
+    with pytest.raises(CredentialsError, match=name):
+        OAuth2Credentials("token", **{name: value})

@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 
 from .._redact import scrub
 from ..errors import StoreError
-from ..records import _VERSION, Record, decode, encode, key
+from ..records import VERSION, Record, decode, encode, key
 
 __all__ = ["LARGEST", "Damage", "private", "text_of", "understand"]
 
@@ -79,7 +79,7 @@ def _later(content: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     version = values.get("version") if isinstance(values, dict) else None
-    return isinstance(version, int) and version > _VERSION
+    return isinstance(version, int) and version > VERSION
 
 
 def private(method: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:

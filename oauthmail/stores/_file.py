@@ -79,11 +79,10 @@ class FileStore:
             if isinstance(found, Damage) and found.later:
                 raise self._error(found, record.address)
             folder.write(name, content, keep_old=isinstance(found, Damage))
-            folder.sweep(name)
 
     def _error(self, found: Damage, address: str) -> StoreError:
         path = self.path(address)
-        return found.error(path, f"{stem_of(address)}{_SUFFIX}.corrupt-1 or another number", path)
+        return found.error(path, f"{stem_of(address)}{_SUFFIX}.corrupt-1 (or the next free number)", path)
 
     def delete(self, address: str) -> bool:
         """Remove the file and tell whether there was one. The caller holds its lock.
@@ -95,6 +94,7 @@ class FileStore:
         with open_folder(self.folder) as folder:
             if folder is None:
                 return False
+            # First: whoever takes the lock next would take what is left for the record.
             folder.sweep(name)
             return folder.remove(name)
 
@@ -141,9 +141,11 @@ class FileStore:
         name = stem_of(address) + _SUFFIX
         with made_folder(self.folder) as folder:
             for left in folder.left_behind(name):
-                found = understand(folder.read(left) or b"", address)
-                if isinstance(found, Record):
-                    self.save(found)
+                if isinstance(understand(folder.read(left) or b"", address), Record):
+                    old = folder.read(name)
+                    found = None if old is None else understand(old, address)
+                    if not (isinstance(found, Damage) and found.later):
+                        folder.adopt(left, name, keep_old=isinstance(found, Damage))
             folder.sweep(name)
 
     def stamp(self, address: str) -> object:

@@ -195,15 +195,34 @@ class Folder:
         with explained(self.place(name), "written"):
             try:
                 self._create(temporary, content)
-                self._date(temporary, later_than=name)
-                if keep_old:
-                    self._set_aside(name)
-                self._replace(temporary, name)
+                self._put_in_place(temporary, name, keep_old=keep_old)
             except BaseException:
                 with contextlib.suppress(OSError):
                     os.unlink(self._at(temporary), dir_fd=self._descriptor)
                 raise
         self._sync()
+
+    def adopt(self, temporary: str, name: str, *, keep_old: bool = False) -> None:
+        """Do what is left to do for a file that a writer of *name* had written when it was killed.
+
+        It needs no room on the disk: that may be what is missing.
+        """
+        with explained(self.place(name), "written"):
+            descriptor = os.open(self._at(temporary), _READ, dir_fd=self._descriptor)
+            try:
+                # Some systems flush only what was opened to be written; it is on its way to the disk all the same.
+                with contextlib.suppress(OSError):
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            self._put_in_place(temporary, name, keep_old=keep_old)
+        self._sync()
+
+    def _put_in_place(self, temporary: str, name: str, *, keep_old: bool) -> None:
+        self._date(temporary, later_than=name)
+        if keep_old:
+            self._set_aside(name)
+        self._replace(temporary, name)
 
     def _create(self, name: str, content: bytes) -> None:
         descriptor = os.open(self._at(name), _CREATE, 0o600, dir_fd=self._descriptor)

@@ -80,11 +80,10 @@ class KeyringStore:
         with self._writing() as folder:
             self._keep_aside(name, record.address)
             self._list(name, listed=True)
-            folder.sweep(stamp)
             # Before and after: a writer that is killed has announced what it may have done.
-            folder.write(stamp, b"")
+            _announce(folder, stamp)
             self._records.put(name, text)
-            folder.write(stamp, b"")
+            _announce(folder, stamp)
 
     def _keep_aside(self, name: str, address: str) -> None:
         """Copy what is there under another name, if nobody knows what it is."""
@@ -102,7 +101,9 @@ class KeyringStore:
         next(aside for aside in asides if aside.head(name) is None).put(name, text)
 
     def _error(self, found: Damage, name: str) -> StoreError:
-        return found.error(f"the entry {name} of {self.service} in the keyring", f"{self.service} (corrupt-1)")
+        return found.error(
+            f"the entry {name} of {self.service} in the keyring", f"{self.service} (corrupt-1), or the next free number"
+        )
 
     def delete(self, address: str) -> bool:
         """Remove the record and tell whether there was one. The caller holds its lock.
@@ -112,10 +113,9 @@ class KeyringStore:
         """
         stamp = self._beside(stem_of(address), "stamp")
         with self._writing() as folder:
-            folder.write(stamp, b"")
+            _announce(folder, stamp)
             there = self._records.delete(key(address))
             self._list(key(address), listed=False)
-            folder.sweep(stamp)
             folder.remove(stamp)
         return there
 
@@ -191,3 +191,13 @@ class KeyringStore:
 
 def _understood(text: str | None, address: str) -> Record | Damage | None:
     return None if text is None else understand(text.encode("utf-8", "surrogatepass"), address)
+
+
+def _announce(folder: Folder, stamp: str) -> None:
+    """Have the stamp change; a disk that is full shall not cost the record."""
+    try:
+        folder.write(stamp, b"")
+        folder.sweep(stamp)
+    except StoreError:
+        # Without the file, stamps come from the keyring.
+        folder.remove(stamp)

@@ -466,7 +466,8 @@ class TestProcesses:
         others = [f"other@example.com.json={'0' * 16}.tmp", f"{NAME}.{'0' * 16}.tmp", f"{NAME}={'0' * 16}.tmp.json"]
         for name in others:
             (folder / name).touch(0o600)
-        store.save(record_number(2))
+        with store.lock(ADDRESS):
+            store.save(record_number(2))
         assert set(others) < set(files_in(folder))
 
     def test_what_a_killed_writer_had_written_whole_counts(self, store: FileStore, file: Path, folder: Path) -> None:

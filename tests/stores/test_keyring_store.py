@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from keyring.backend import KeyringBackend
@@ -16,7 +19,7 @@ from keyring.backends import fail, null
 from oauthmail import StoreError
 from oauthmail.stores import KeyringStore
 
-from .backends import Forgetful, Limited, Locked, Plain, Talkative
+from .backends import Confused, Forgetful, Limited, Locked, Plain, Talkative
 from .program import answer_of, files_in, ready, start
 from .samples import ADDRESS, VARIETY, mode_of, number_of, record_number, shown_by
 from .test_file_store import check_deaths, damaged, killed_over
@@ -181,11 +184,25 @@ class TestFiles:
         stamp = store.stamp(ADDRESS)
         assert [record for then, record in seen if then == stamp] == []
 
-    def test_what_killed_writers_left_is_removed(self, store: KeyringStore, folder: Path) -> None:
-        left = [f"{ADDRESS}=oauthmail.stamp={digit * 16}.tmp" for digit in "01"]
-        (folder / left[0]).touch(0o600)
+    def test_a_full_disk_does_not_cost_the_record(self, store: KeyringStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        real = os.open
+
+        def full(path: str, *args: Any, **kwargs: Any) -> int:
+            if path.endswith(".tmp"):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return real(path, *args, **kwargs)
+
+        before = store.stamp(ADDRESS)
+        monkeypatch.setattr(os, "open", full)
         store.save(record_number(2))
-        (folder / left[1]).touch(0o600)
+        assert (store.load(ADDRESS), store.stamp(ADDRESS) in (None, before)) == (record_number(2), False)
+
+    def test_what_killed_writers_left_is_removed(self, store: KeyringStore, folder: Path) -> None:
+        left = folder / f"{ADDRESS}=oauthmail.stamp={'0' * 16}.tmp"
+        left.touch(0o600)
+        store.save(record_number(2))
+        assert files_in(folder) == ["=oauthmail.lock", f"{ADDRESS}=oauthmail.stamp"]
+        left.touch(0o600)
         store.delete(ADDRESS)
         assert files_in(folder) == ["=oauthmail.lock"]
 
