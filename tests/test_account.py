@@ -185,6 +185,24 @@ def test_an_application_opens_a_mailbox_by_itself(oauth_sandbox: Sandbox, store:
     assert account.token(rejected=first) != first
 
 
+def test_an_application_asks_for_the_same_again_and_for_no_refresh_token(
+    oauth_sandbox: Sandbox, store: Counting
+) -> None:
+    web = oauth_sandbox.web
+    provider = replace(oauth_sandbox.provider, client_credentials_scope=None)
+    account = Account(
+        web.store.application_user,
+        provider=provider,
+        application=Application(web.client_id, web.client_secret),
+        store=store,
+    ).authorize(flow="client_credentials", protocols=["imap"])
+    assert account.record is not None
+    assert account.record.scope == ("mail",)
+    change(account, scope=("imap",))
+    account.token(rejected=account.token())
+    assert held(account).scope == ("imap",)
+
+
 def test_a_service_account_opens_a_users_mailbox(oauth_sandbox: Sandbox, store: Counting) -> None:
     robot = ServiceAccount(oauth_sandbox.web.service_account_email, oauth_sandbox.web.service_account_key)
     account = Account(

@@ -110,6 +110,10 @@ def test_a_token_json_is_renewed_when_it_has_to_be(
     assert opens(oauth_sandbox, account.address, {**token_json, **changes})
 
 
+def test_a_token_json_is_renewed_before_the_server_refuses_it(token_json: dict[str, Any]) -> None:
+    assert source({**token_json, "expiry": "2020-01-01T00:00:00Z"}).token() != token_json["token"]
+
+
 def test_a_token_json_is_renewed_when_the_server_refuses_it(
     oauth_sandbox: Sandbox, account: Account, token_json: dict[str, Any]
 ) -> None:

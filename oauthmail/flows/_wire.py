@@ -86,15 +86,10 @@ class _Stream(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         self._sock.settimeout(self._exchange.within(self._timeout))
-        try:
-            count: int | None = self._raw.readinto(buffer)
-        finally:
-            # A connection may be used again, for the next request.
-            self._sock.settimeout(self._timeout)
+        count: int | None = self._raw.readinto(buffer)
         self._left -= count or 0
         if self._left < 0:
             # Not an OSError: urllib3 would take that for a broken connection, and try again.
-            self._sock.close()
             raise FlowError("invalid_response", f"{self._exchange.host} sent more than {LARGEST} octets")
         return count
 

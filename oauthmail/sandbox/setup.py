@@ -61,7 +61,12 @@ def browser(context: ssl.SSLContext, *, allow: bool = True, user: str | None = N
         allow: whether that person agrees.
         user: who signs in, where the address does not say so by ``login_hint``.
     """
-    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), urllib.request.ProxyHandler({}))
+    # A browser prints nothing, also where http.client is told to: the code is in its address.
+    opener = urllib.request.build_opener(
+        urllib.request.HTTPSHandler(debuglevel=0, context=context),
+        urllib.request.HTTPHandler(debuglevel=0),
+        urllib.request.ProxyHandler({}),
+    )
 
     def visit(address: str) -> None:
         # What the page says is for a person, and so is a refusal's status.

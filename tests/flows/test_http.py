@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 import traceback
+import tracemalloc
 import urllib.parse
 import zlib
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ import urllib3
 from oauthmail.applications import Application, ServiceAccount
 from oauthmail.errors import CredentialsError, FlowError
 from oauthmail.flows import HTTP, client_credentials, device_authorization, refresh, revoke, service_account
-from oauthmail.flows._wire import LARGEST, Adapter
+from oauthmail.flows._wire import LARGEST, Adapter, Exchange, current
 from oauthmail.providers import Provider
 from oauthmail.sandbox.state import State
 from oauthmail.sandbox.web import Web
@@ -428,6 +429,16 @@ def stalling(line: Line) -> None:
     silent(line)
 
 
+def test_a_bomb_takes_little_memory(http: HTTP, serve: Serve) -> None:
+    with serve(answering(response(gzip.compress(b" " * (64 * LARGEST)), "Content-Encoding: gzip"))) as server:
+        tracemalloc.start()
+        error = refused(lambda: http.post(at(server.port), FORM))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert error.error == "invalid_response"
+    assert peak < 16 * LARGEST
+
+
 # --- too slow -------------------------------------------------------------------------------------------------------
 
 
@@ -484,6 +495,20 @@ def test_a_server_that_does_not_shake_hands_is_given_up(hasty: HTTP) -> None:
     assert (error.error, error.temporary) == ("timeout", True)
 
 
+def test_no_connection_is_begun_when_the_call_is_over() -> None:
+    adapter = Adapter(3, 0)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        connection = adapter.poolmanager.connection_from_url(at(listener.getsockname()[1]))._new_conn()
+        connection.timeout = SHORT
+        token = current.set(Exchange("127.0.0.1", time.monotonic() - 1, True))
+        with pytest.raises(TimeoutError):
+            connection.connect()
+        current.reset(token)
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
 # --- temporary failures ---------------------------------------------------------------------------------------------
 
 
@@ -522,6 +547,16 @@ def test_a_connection_that_is_cut_before_the_answer_is_tried_again(http: HTTP, s
     with serve(cut, answering(OK)) as server:
         assert http.post(at(server.port), FORM).ok
     assert len(requests_to(server)) == 2
+
+
+def test_a_connection_that_is_cut_during_the_handshake_is_tried_again(http: HTTP) -> None:
+    def hello(line: Line) -> None:
+        line.sock.recv(1 << 16)
+
+    with scripted(*[hello] * 5) as server:
+        error = refused(lambda: http.post(at(server.port), FORM))
+    assert (error.error, error.temporary) == ("connection_error", True)
+    assert len(server.lines) == 4
 
 
 def test_a_connection_that_is_always_cut_is_a_temporary_failure(http: HTTP, serve: Serve) -> None:
@@ -722,11 +757,18 @@ def test_a_debug_output_of_the_users_own_is_printed_as_ever(
     assert "of=the-user" in capfd.readouterr().out
 
 
-def test_headers_that_run_into_the_body_are_not_logged(http: HTTP, serve: Serve, everything_logged: list[str]) -> None:
-    octets = HEAD + b'{"access_token": "issued-0123456789"}\r\n\r\n'
-    with serve(answering(octets)) as server:
+def test_headers_that_run_into_the_body_are_not_logged(
+    http: HTTP, serve: Serve, ca_file: str, everything_logged: list[str]
+) -> None:
+    octets = HEAD + b'{"access_token":\r\n"issued-0123456789"}\r\n\r\n'
+    with serve(answering(octets), answering(octets)) as server:
         http.post(at(server.port), FORM)
-    assert [line for line in everything_logged if "issued-0123456789" in line] == []
+        assert [line for line in everything_logged if "issued-0123456789" in line] == []
+        # It is urllib3 that would have said so.
+        with requests.Session() as session:
+            session.trust_env = False
+            session.get(at(server.port), verify=ca_file, timeout=TIMEOUT)
+    assert [line for line in everything_logged if "issued-0123456789" in line] != []
 
 
 def shown_by(error: BaseException) -> str:
