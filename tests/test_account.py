@@ -384,6 +384,7 @@ def test_an_outage_does_no_harm_to_a_token_that_is_still_good(ready: Account, oa
     expires_at = held(ready).expires_at
     assert expires_at is not None
     change(ready, definition={**oauth_sandbox.provider.definition(), "token_endpoint": "https://127.0.0.1:1/token"})
+    ready.timeout = 0.3
     ready._now = lambda: expires_at - 30
     assert ready.token() == first
 
@@ -392,6 +393,7 @@ def test_an_outage_is_told_when_the_token_has_expired(ready: Account, oauth_sand
     expires_at = held(ready).expires_at
     assert expires_at is not None
     change(ready, definition={**oauth_sandbox.provider.definition(), "token_endpoint": "https://127.0.0.1:1/token"})
+    ready.timeout = 0.3
     ready._now = lambda: expires_at
     with pytest.raises(FlowError) as caught:
         ready.token()
@@ -400,6 +402,7 @@ def test_an_outage_is_told_when_the_token_has_expired(ready: Account, oauth_sand
 
 def test_an_outage_is_told_from_the_end_of_the_authorization(ready: Account, oauth_sandbox: Sandbox) -> None:
     change(ready, definition={**oauth_sandbox.provider.definition(), "token_endpoint": "https://127.0.0.1:1/token"})
+    ready.timeout = 0.3
     with pytest.raises(FlowError) as caught:
         ready.token(rejected=ready.token())
     assert (caught.value.temporary, caught.value.authorize_again) == (True, False)

@@ -14,9 +14,6 @@ import poplib
 import smtplib
 import threading
 import warnings
-from collections.abc import Coroutine
-from pathlib import Path
-from typing import Any
 
 import aiosmtplib
 import pytest
@@ -30,6 +27,7 @@ from oauthmail.sandbox import Sandbox
 from oauthmail.sandbox.personality import PERSONALITIES
 from oauthmail.testing import Mailbox
 
+from ..loops import closed_in_full
 from .conftest import Like
 from .standard import MECHANISMS, TIMEOUT, imap, logged_in, login_message, pop3, smtp
 
@@ -221,21 +219,6 @@ async def send_by_aiosmtplib(mailbox: Mailbox, way: str) -> None:
             login = base64.b64encode(login_message("OAUTHBEARER", user, mailbox.token).encode())
             assert (await client.execute_command(b"AUTH", b"OAUTHBEARER", login)).code == 235
         await client.send_message(letter(user))
-
-
-async def closed_in_full(*clients: Coroutine[Any, Any, None]) -> None:
-    """Run clients and keep the loop until their connections are gone: asyncio closes TLS after aiosmtplib has quit."""
-    before = open_descriptors()
-    await asyncio.gather(*clients)
-    for _ in range(500):
-        if open_descriptors() <= before:
-            return
-        await asyncio.sleep(0.01)
-
-
-def open_descriptors() -> int:
-    """Return how many there are; 0 where the system does not tell."""
-    return len(list(Path("/dev/fd").iterdir())) if Path("/dev/fd").is_dir() else 0
 
 
 @pytest.mark.parametrize("way", ["connect", "OAUTHBEARER"])

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from oauthmail import SMTP, SMTP_SSL
 
+from ..loops import closed_in_full
 from ..scripted import TIMEOUT, Certificates
 from .smtp_rig import OTHER, USER, Rig, running, xoauth2
 
@@ -106,7 +107,7 @@ def test_aiosmtplib_sends(rig: Rig) -> None:
             assert (await client.auth_xoauth2(USER, token)).code == 235
             await client.sendmail(USER, [OTHER], MESSAGE)
 
-    asyncio.run(send())
+    asyncio.run(closed_in_full(send()))
     assert rig.inbox() == [MESSAGE]
 
 
@@ -119,7 +120,7 @@ def test_aiosmtplib_learns_of_a_refusal(rig: Rig) -> None:
             await client.auth_xoauth2(USER, "wrong")
 
     with pytest.raises(aiosmtplib.SMTPAuthenticationError, match=r"5\.7\.8"):
-        asyncio.run(log_in())
+        asyncio.run(closed_in_full(log_in()))
 
 
 class Authenticator(smtpproto.auth.OAuth2Authenticator):
@@ -139,7 +140,7 @@ def test_smtpproto_sends(starttls: Rig) -> None:
     client = smtpproto.client.AsyncSMTPClient(
         "localhost", starttls.server.port, ssl_context=starttls.trust, authenticator=authenticator, domain="client"
     )
-    asyncio.run(client.send_message(message))
+    asyncio.run(closed_in_full(client.send_message(message)))
     assert starttls.inbox() == [message.as_bytes()]
 
 
