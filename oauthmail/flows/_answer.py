@@ -14,7 +14,7 @@ from typing import Any
 import requests
 import urllib3
 
-from .._redact import Redactor, printable
+from .._redact import REDACTED, Redactor, printable
 from ..endpoint_hints import CHECK_ENDPOINT, LATER
 from ..errors import CredentialsError, FlowError
 from ._wire import LARGEST, RETRIED, is_final, reasons
@@ -35,6 +35,10 @@ _UNUSABLE_PROXY = (
     urllib3.exceptions.ProxySchemeUnknown,
 )
 _CONNECTION = "Check the network, and the address of the endpoint, and try again"
+
+# What a server puts into its words of its own accord: a JWT, or anything as long as a token. What was sent to it is
+# known to the letter; what it made and never handed over is not. Trace ids (36 characters) and addresses stay.
+_UNKNOWN = re.compile(r"eyJ[\w-]{8,}(?:\.[\w-]*)*|[A-Za-z0-9_~+/-]{64,}={0,2}")
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ class Answer:
 
     def words(self, value: object, limit: int = 500) -> str:
         """Return a text out of the answer as it may be shown; empty for what is no text."""
-        return printable(self.redact(value), limit) if isinstance(value, str) else ""
+        return printable(_UNKNOWN.sub(REDACTED, self.redact(value)), limit) if isinstance(value, str) else ""
 
 
 def _parsed(body: bytes) -> object:

@@ -320,15 +320,33 @@ def test_numbers_of_a_wrong_kind_are_passed_over(codes: object, http: HTTP, serv
 
 
 def test_the_servers_words_are_shown_without_secrets_and_in_one_line(http: HTTP, serve: Serve) -> None:
-    said = "bad old-refresh-token\r\n\x1b[31m" + "x" * 10_000
+    said = "bad old-refresh-token\r\n\x1b[31m" + "x " * 10_000
     found = refused(http, serve, {"error": "invalid_grant", "error_description": said}, status="400 Bad Request")
-    assert found.error_description.startswith(r"bad [redacted] \x1b[31mxxx")
+    assert found.error_description.startswith(r"bad [redacted] \x1b[31mx x x")
     assert len(found.error_description) < 600
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        pytest.param("made eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln for you", "made [redacted] for you", id="JWT"),
+        pytest.param("made eyJhbGciOiJSUzI1N", "made [redacted]", id="the beginning of one"),
+        pytest.param(f"made {'a1B2' * 16}==, sorry", "made [redacted], sorry", id="as long as a token"),
+        pytest.param(
+            "Trace ID: 8e3ad4e5-1b2c-4d5e-8f90-aabbccddeeff, see https://aka.ms/smtp_auth_disabled",
+            "Trace ID: 8e3ad4e5-1b2c-4d5e-8f90-aabbccddeeff, see https://aka.ms/smtp_auth_disabled",
+            id="nothing of the kind",
+        ),
+    ],
+)
+def test_a_token_of_the_servers_own_is_cut_out_of_its_words(http: HTTP, serve: Serve, said: str, shown: str) -> None:
+    found = refused(http, serve, {"error": "server_error", "error_description": said}, status="400 Bad Request")
+    assert found.error_description == shown
+
+
 def test_an_error_code_is_cut_as_well(http: HTTP, serve: Serve) -> None:
-    found = refused(http, serve, {"error": "old-refresh-token \n" + "x" * 1000}, status="400 Bad Request")
-    assert found.error.startswith("[redacted] xxx")
+    found = refused(http, serve, {"error": "old-refresh-token \n" + "x " * 1000}, status="400 Bad Request")
+    assert found.error.startswith("[redacted] x x")
     assert len(found.error) < 150
 
 
