@@ -117,7 +117,7 @@ class Account:
             given = providers.get(self._provider) if isinstance(self._provider, str) else self._provider
             return given.with_tenant(self._tenant)
         if (record := self.record) is not None:
-            return _provider_of(record)
+            return _provider_of(record if self._tenant is None else replace(record, tenant=self._tenant))
         found = providers.for_address(self.address)
         if found is None:
             raise CredentialsError(
@@ -249,17 +249,18 @@ class Account:
             FlowError: refused, or nobody answered.
             StoreError: the tokens cannot be kept.
         """
-        from .signin import ALONE, Person, flow_for, obtain, scope_for
+        from .signin import ALONE, Person, completed, flow_for, obtain, scope_for
 
         # A store that cannot be written is told before somebody takes the trouble to sign in.
         with self.store.lock(self.address):
             previous = self._previous()
         provider, application = self.provider, self._asking(previous)
         user = previous.user if self._user is None and previous is not None else self._user
-        flow = flow or flow_for(provider, application)
-        wanted = scope_for(provider, flow, protocols) if scope is None else tuple(scope)
         person = Person(user or self.address, open_browser, show, paste, show_device, timeout, self._now)
         with self._http(provider) as http:
+            provider = completed(provider, http)
+            flow = flow or flow_for(provider, application)
+            wanted = scope_for(provider, flow, protocols) if scope is None else tuple(scope)
             credentials = obtain(
                 flow, provider, application, address=self.address, scope=wanted, person=person, http=http
             )

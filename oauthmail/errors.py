@@ -120,7 +120,7 @@ class FlowError(OAuthMailError):
 
     def __str__(self) -> str:
         said = f"{self.error}: {self.error_description}" if self.error_description else self.error
-        return f"{said}. {self.hint}" if self.hint else said
+        return f"{said.rstrip('.')}. {self.hint}" if self.hint else said
 
 
 class StoreError(OAuthMailError, OSError):

@@ -20,7 +20,7 @@ from .records import Record
 if TYPE_CHECKING:
     from .providers import Provider
 
-__all__ = ["ALONE", "Person", "flow_for", "obtain", "renew", "scope_for"]
+__all__ = ["ALONE", "Person", "completed", "flow_for", "obtain", "renew", "scope_for"]
 
 #: Flows that ask nobody: their tokens are obtained anew rather than refreshed.
 ALONE = ("client_credentials", "service_account")
@@ -47,6 +47,14 @@ class Person:
     show_device: Callable[[flows.DeviceCode], None] | None = None
     timeout: float = 300.0
     now: Callable[[], float] = field(default=time.time, repr=False)
+
+
+def completed(provider: Provider, http: flows.HTTP) -> Provider:
+    """Return the provider with the endpoints that its issuer tells, where it names an issuer and none of them."""
+    if provider.issuer is None or provider.token_endpoint is not None or provider.oauth1_token_endpoint is not None:
+        return provider
+    known = {name: value for name, value in provider.definition().items() if name != "issuer"}
+    return flows.discover(provider.issuer, http=http, **known)
 
 
 def flow_for(provider: Provider, application: Application | ServiceAccount) -> str:

@@ -32,6 +32,7 @@ from oauthmail import (
 )
 from oauthmail.account import _definition
 from oauthmail.flows import ScopeWarning
+from oauthmail.providers import custom
 from oauthmail.records import Record
 from oauthmail.sandbox import Sandbox
 
@@ -126,6 +127,18 @@ def test_imap_and_pop3_are_connected_and_logged_in(ready: Account, oauth_sandbox
 
 def test_what_was_set_up_is_found_by_another_process(ready: Account, store: Counting) -> None:
     assert Account(ready.address.upper(), store=store).token() == ready.token()
+
+
+def test_a_provider_that_names_its_issuer_only_is_asked_for_the_rest(oauth_sandbox: Sandbox, store: Counting) -> None:
+    known = ("id", "name", "smtp", "imap", "pop", "issuer", "scopes", "ca_file")
+    described = custom(**{name: getattr(oauth_sandbox.provider, name) for name in known})
+    account = Account(
+        oauth_sandbox.new_user(), provider=described, application=oauth_sandbox.application, store=store
+    ).authorize(open_browser=oauth_sandbox.browser())
+    # What was found is kept: the next renewal asks the token endpoint and nobody else.
+    assert account.record is not None
+    assert account.record.definition is not None
+    assert account.record.definition["token_endpoint"] == oauth_sandbox.provider.token_endpoint
 
 
 def test_what_is_asked_for_is_kept(ready: Account) -> None:
@@ -279,6 +292,12 @@ def test_a_provider_of_the_table_is_kept_by_its_name(
 ) -> None:
     account = Account("me@example.com", provider=provider, tenant=tenant, store=store)
     assert (account.provider.id, tenant, _definition(account.provider, tenant)) == stored
+
+
+def test_a_tenant_that_is_given_goes_before_the_one_that_is_stored(store: Counting) -> None:
+    store.save(Record("me@b.example", "microsoft365", "imported", None, tenant="old.example"))
+    found = Account("me@b.example", tenant="new.example", store=store).provider.token_endpoint
+    assert found == "https://login.microsoftonline.com/new.example/oauth2/v2.0/token"
 
 
 def test_a_tenant_is_kept_when_somebody_signs_in_again(oauth_sandbox: Sandbox, store: Counting) -> None:
