@@ -21,7 +21,6 @@ ROWS = [
     {"smtp", "imap", "pop", "stores"},
     {"connections", "signin"},
     {"account"},
-    {"installed"},
     {"__init__"},
     {"doctor", "fetching", "importing", "sending"},
 ]

@@ -1,83 +1,148 @@
-"""The command line: ``python -m oauthmail COMMAND``."""
+"""The command line: ``oauthmail COMMAND`` or ``python -m oauthmail COMMAND``.
+
+Each command is a module of its own with ``add_arguments(parser)`` and ``run(arguments)``; only the one that is asked
+for is imported, as ``oauthmail token`` is run by other programs for every message.
+"""
 
 from __future__ import annotations
 
-import argparse
-import importlib
 import sys
-from collections.abc import Sequence
 
-__all__ = ["build_parser", "main"]
+# typing's own takes as long to import as `oauthmail token` takes for all the rest.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
 
-_EPILOG = """\
+__all__ = ["COMMANDS", "EPILOG", "build_parser", "main"]
+
+#: Every command and what it is for, in the order of the help.
+COMMANDS = {
+    "authorize": "set a mailbox up: sign in and keep its tokens",
+    "token": "print an access token that is good now, for other programs",
+    "accounts": "list the mailboxes that are set up",
+    "check": "find out why a mailbox does not work",
+    "send": "send messages",
+    "sendmail": "send a message from standard input, as sendmail does",
+    "fetch": "fetch messages",
+    "scan": "find mail logins in Python sources that stopped working, or soon will",
+    "revoke": "have the provider invalidate a mailbox's tokens",
+    "remove": "forget a mailbox",
+    "import": "take over tokens from another program",
+    "export": "print what is stored of a mailbox, secrets included",
+    "string": "print the SASL string of a login",
+    "completion": "print a completion script for a shell",
+    "man": "print the manual page",
+    "demo": "show a whole login, from nothing",
+    "sandbox": "run servers to try things on",
+}
+
+EPILOG = """\
 exit status:
-  0  done
-  1  failed; the reason is on standard error
-  2  the arguments cannot be used
+  0    done
+  1    failed; the reason is on standard error
+  2    the arguments cannot be used
+  75   failed for now: the same may succeed later (sysexits' EX_TEMPFAIL)
+  77   somebody has to sign in again: oauthmail authorize ADDRESS (EX_NOPERM)
+  130  ended by Ctrl-C
 """
 
+#: A module may not be called like a keyword.
+_MODULES = {"import": "import_"}
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of every command."""
+
+def build_parser(commands: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Return the parser, with the arguments of *commands*; of all of them, if none is named."""
+    import argparse
+    import importlib
+
+    from ._version import VersionAction
+
     parser = argparse.ArgumentParser(
-        prog="python -m oauthmail",
-        description="Mail clients that log in with OAuth.",
-        epilog=_EPILOG,
+        prog="oauthmail",
+        description="Mail with OAuth: sets mailboxes up, hands out tokens, sends, fetches, finds out what is wrong.",
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    demo = commands.add_parser(
-        "demo",
-        help="show a whole login, from nothing",
-        description="Starts the sandbox, obtains a token by the authorization code flow with PKCE, sends a\n"
-        "message over SMTP, reads it over IMAP and POP3, does the same with OAuth 1.0a, and shows\n"
-        "what a refusal says.",
-        epilog="examples:\n  python -m oauthmail demo\n  python -m oauthmail demo --servers dovecot\n\n" + _EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    demo.add_argument(
-        "--servers",
-        choices=("sandbox", "dovecot"),
-        default="sandbox",
-        help="what to log in to: the sandbox, or Dovecot and Postfix where they are installed, as root, and "
-        "without OAuth 1.0a, which they do not have (default: %(default)s)",
-    )
-    demo.set_defaults(run="demo")
-    sandbox = commands.add_parser(
-        "sandbox",
-        help="run servers to try things on",
-        description="Runs an OAuth authorization server and SMTP, IMAP and POP3 servers on this machine\n"
-        "until Ctrl-C. They let anybody in and listen on loopback only.",
-        epilog="examples:\n  python -m oauthmail sandbox\n  python -m oauthmail sandbox --like microsoft\n"
-        "  python -m oauthmail sandbox --json\n\n" + _EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    sandbox.add_argument(
-        "--like",
-        choices=("generic", "gmail", "microsoft", "yahoo"),
-        default="generic",
-        help="the provider to behave like (default: %(default)s)",
-    )
-    sandbox.add_argument("--json", action="store_true", help="print one line of JSON, for other programs")
-    sandbox.set_defaults(run="sandbox")
+    parser.add_argument("--version", action=VersionAction, help="print the version and exit")
+    added = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in commands or COMMANDS:
+        module = importlib.import_module(f".{_MODULES.get(name, name)}", __name__)
+        command = added.add_parser(
+            name,
+            help=COMMANDS[name],
+            description=module.DESCRIPTION,
+            epilog=f"examples:\n{module.EXAMPLES}\n{EPILOG}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(command)
+        # A command that finds its arguments at odds says so as the parser does.
+        command.set_defaults(run=module.run, usage_error=command.error)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
-    arguments = build_parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
-        command = importlib.import_module(f".{arguments.run}", __name__)
+        status = _run(words)
+        if sys.stdout is not None:
+            # A reader that is gone is noticed here, where it can be dealt with.
+            sys.stdout.flush()
+        return status
     except ModuleNotFoundError as error:
-        # The message must not hide that something of ours is missing.
-        if error.name is None or error.name.startswith("oauthmail"):
-            raise
-        cure = "install the extra with  python -m pip install 'oauthmail[sandbox]'"
-        print(f"{arguments.command} needs {error.name}: {cure}", file=sys.stderr)
-        return 1
-    try:
-        status: int = command.run(arguments)
+        return _missing(error, words)
     except KeyboardInterrupt:
         # As a shell reports a program that Ctrl-C ended.
         return 130
+    except BrokenPipeError:
+        # Whoever read our output has had enough; nothing may be written there at exit.
+        sys.stdout = None  # what Python itself has where there is no output
+        return 1
+    except Exception as error:
+        return _failed(error)
+
+
+def _run(words: Sequence[str]) -> int:
+    if len(words) == 2 and words[0] == "token" and not words[1].startswith("-"):
+        # Other programs run this for every message: argparse alone would take as long as all the rest.
+        from .token import show
+
+        return show(words[1])
+    # Other commands' arguments need not be known to read this one's.
+    arguments = build_parser(words[:1] if words and words[0] in COMMANDS else ()).parse_args(words)
+    status: int = arguments.run(arguments)
     return status
+
+
+def _missing(error: ModuleNotFoundError, words: Sequence[str]) -> int:
+    # The message must not hide that something of ours is missing.
+    if error.name is None or error.name.startswith("oauthmail"):
+        raise error
+    extra = {"keyring": "keyring", "jwt": "jwt"}.get(error.name, "sandbox")
+    cure = f"install the extra with  python -m pip install 'oauthmail[{extra}]'"
+    print(f"{words[0]} needs {error.name}: {cure}", file=sys.stderr)
+    return 1
+
+
+def _failed(error: Exception) -> int:
+    """Say what went wrong in a sentence; what is no failure of the outside world is a defect and stays a traceback."""
+    from .. import FlowError, OAuthMailError
+
+    if not isinstance(error, OAuthMailError | OSError | EOFError):
+        import imaplib
+        import poplib
+
+        if not isinstance(error, imaplib.IMAP4.error | poplib.error_proto):
+            raise error
+    print(f"oauthmail: {_sentence(error)}", file=sys.stderr)
+    if isinstance(error, FlowError):
+        return 77 if error.authorize_again else 75 if error.temporary else 1
+    return 1
+
+
+def _sentence(error: Exception) -> str:
+    # The system's own form begins with a number, which tells nobody anything.
+    if type(error).__module__ == "builtins" and isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from oauthmail import Account, FileStore
+
 if TYPE_CHECKING:
     from .conftest import LiveServers
 
@@ -20,12 +22,22 @@ EXAMPLES = [textwrap.dedent(block) for block in re.findall(r"\.\. code-block:: p
 
 
 def test_the_readme_has_an_example_for_each_protocol() -> None:
-    assert [re.findall("import (\\w+)", example) for example in EXAMPLES] == [["SMTP"], ["IMAP4_SSL"], ["POP3_SSL"]]
+    assert [re.findall("import (\\w+)", example) for example in EXAMPLES] == [
+        ["SMTP"],
+        ["IMAP4_SSL"],
+        ["POP3_SSL"],
+        ["Account"],
+    ]
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_an_example_runs_as_it_stands(servers: LiveServers, example: str) -> None:
+def test_an_example_runs_as_it_stands(servers: LiveServers, example: str, tmp_path: Path) -> None:
     user = servers.new_user()
+    home = tmp_path / "home"
+    # What `oauthmail authorize` leaves.
+    Account(
+        "me@gmail.com", provider=servers.provider, application=servers.application, store=FileStore(home)
+    ).authorize(open_browser=servers.browser())
     # Only what is particular to a reader is replaced: the servers, the address and the token.
     for text, value in {
         '"smtp.gmail.com", 587': f'"localhost", {servers.submission.port}',
@@ -35,12 +47,16 @@ def test_an_example_runs_as_it_stands(servers: LiveServers, example: str) -> Non
         "you@example.com": servers.new_user(),
     }.items():
         example = example.replace(text, value)
-    preamble = "import os; access_token = os.environ['TOKEN']; message = 'Subject: Hello\\r\\n\\r\\nHello\\r\\n'\n"
+    text = f"From: {user}\r\nTo: {user}\r\nSubject: Hello\r\n\r\nHello\r\n"
+    preamble = f"import email, os; access_token = os.environ['TOKEN']; message = {text!r}\n"
+    if "send_message" in example:
+        preamble += "message = email.message_from_string(message)\n"
     environment = {
         **os.environ,
         # The servers' authority stands for the ones that every system trusts.
         "SSL_CERT_FILE": str(servers.ca_file),
         "TOKEN": servers.authorization.issue(user),
+        "OAUTHMAIL_HOME": str(home),
     }
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", preamble + example],
