@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         StoreError,
     )
     from .imap import IMAP4, IMAP4_SSL, IMAPMechanismError, IMAPOAuthError
+    from .installed import install, uninstall
     from .pop import POP3, POP3_SSL, POPMechanismError, POPOAuthError
     from .providers import Provider
     from .smtp import SMTP, SMTP_SSL, SMTPMechanismError, SMTPOAuthError
@@ -61,7 +62,9 @@ __all__ = [
     "Store",
     "StoreError",
     "TokenSource",
+    "install",
     "load_application",
+    "uninstall",
 ]
 
 _MODULES = {
@@ -77,6 +80,7 @@ _MODULES = {
         "OAuthMailError",
         "StoreError",
     ),
+    "installed": ("install", "uninstall"),
     "imap": ("IMAP4", "IMAP4_SSL", "IMAPMechanismError", "IMAPOAuthError"),
     "pop": ("POP3", "POP3_SSL", "POPMechanismError", "POPOAuthError"),
     "providers": ("Provider",),

@@ -21,6 +21,7 @@ ROWS = [
     {"smtp", "imap", "pop", "stores"},
     {"connections", "signin"},
     {"account"},
+    {"installed"},
     {"__init__"},
     {"doctor", "fetching", "importing", "sending"},
 ]

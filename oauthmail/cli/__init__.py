@@ -25,6 +25,7 @@ COMMANDS = {
     "send": "send messages",
     "sendmail": "send a message from standard input, as sendmail does",
     "fetch": "fetch messages",
+    "run": "run a script with OAuth where it logs in with a password",
     "scan": "find mail logins in Python sources that stopped working, or soon will",
     "revoke": "have the provider invalidate a mailbox's tokens",
     "remove": "forget a mailbox",
