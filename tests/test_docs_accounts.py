@@ -16,7 +16,7 @@ from oauthmail import Account, FileStore
 from oauthmail.sandbox import Sandbox
 
 DOCS = Path(__file__).parent.parent / "docs"
-GUIDES = ["accounts", "tokens", "gmail", "microsoft365", "outlook", "yahoo", "fastmail", "other-providers"]
+GUIDES = ["accounts", "tokens", "gmail", "microsoft365", "outlook", "yahoo", "fastmail", "other-providers", "tryit"]
 
 
 def blocks(page: str) -> list[str]:
