@@ -11,35 +11,28 @@ anybody in; nothing of it is left behind.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import ssl
 import tempfile
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import trustme
 
-from .. import Application, OAuth1Credentials
+from .. import OAuth1Credentials
 from .imap import ImapServer
 from .mailbox import Mailboxes
 from .personality import PERSONALITIES
 from .pop import PopServer
-from .setup import browser, describe
+from .setup import Installation
 from .smtp import SmtpServer
 from .state import OAuth1Token, State
 from .web import Web
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .. import Provider
     from .state import Fault
 
 __all__ = ["Address", "Sandbox"]
-
-DOMAIN = "sandbox.test"
 
 
 @dataclass(frozen=True)
@@ -50,7 +43,7 @@ class Address:
     port: int
 
 
-class Sandbox:
+class Sandbox(Installation):
     """An authorization server and six mail servers, for a ``with`` block.
 
     Args:
@@ -70,12 +63,14 @@ class Sandbox:
         mailboxes: every message.
     """
 
+    domain = "sandbox.test"
+
     def __init__(self, like: str = "generic") -> None:
         if like not in PERSONALITIES:
             raise ValueError(f"unknown provider {like!r}; known are {', '.join(sorted(PERSONALITIES))}")
         self.like = like
+        super().__init__()
         self._stack = contextlib.ExitStack()
-        self._numbers = itertools.count(1)
 
     def __enter__(self) -> Sandbox:
         with contextlib.ExitStack() as stack:
@@ -115,35 +110,9 @@ class Sandbox:
     def __exit__(self, *exc_info: object) -> None:
         self._stack.close()
 
-    def ssl_context(self) -> ssl.SSLContext:
-        """Return a client's context that trusts these servers and verifies everything."""
-        return ssl.create_default_context(cafile=self.ca_file)
-
-    @cached_property
-    def provider(self) -> Provider:
-        """These servers as `oauthmail.Account` takes them, with STARTTLS for SMTP and TLS for the rest."""
-        return describe(
-            self.web,
-            str(self.ca_file),
-            smtp={"host": self.smtp.host, "port": self.smtp.port, "security": "starttls"},
-            imap={"host": self.imaps.host, "port": self.imaps.port},
-            pop={"host": self.pop3s.host, "port": self.pop3s.port},
-        )
-
-    @property
-    def application(self) -> Application:
-        """The registered client without a secret, as native applications are."""
-        return Application(self.web.public_client_id)
-
-    def browser(self, *, allow: bool = True, user: str | None = None) -> Callable[[str], bool]:
-        """Return what stands for a browser with somebody in front who clicks at once; see `setup.browser`."""
-        return browser(self.ssl_context(), allow=allow, user=user)
-
-    def new_user(self) -> str:
-        """Return a fresh mailbox address."""
-        user = f"user-{next(self._numbers)}@{DOMAIN}"
-        self.state.users.add(user)
-        return user
+    def mail_servers(self) -> tuple[Address, Address, Address]:
+        """Return submission with STARTTLS, and IMAP and POP3 with TLS from the start."""
+        return self.smtp, self.imaps, self.pop3s
 
     def issue_token(
         self, user: str, *, scope: tuple[str, ...] = ("mail",), expires_in: float = 3600, length: int | None = None
@@ -157,14 +126,6 @@ class Sandbox:
             length: characters; None for what the provider's tokens have.
         """
         return self.state.issue(user, scope, expires_in=expires_in, length=length)
-
-    def expire_token(self, token: str) -> None:
-        """End a token's life now."""
-        self.state.expire(token)
-
-    def revoke_token(self, token: str) -> None:
-        """Revoke a token now."""
-        self.state.revoke(token)
 
     def issue_oauth1(self, user: str, *, two_legged: bool = False) -> OAuth1Credentials:
         """Return OAuth 1.0a credentials without going through a flow; two-legged ones name the mailbox themselves."""

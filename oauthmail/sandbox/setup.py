@@ -2,55 +2,115 @@
 
 from __future__ import annotations
 
+import itertools
 import ssl
 import threading
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
-from .. import providers
+from .. import Application, providers
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .. import Provider
+    from .state import State
     from .web import Web
 
-__all__ = ["browser", "describe"]
+__all__ = ["Installation", "browser"]
 
 _TIMEOUT = 30
 
 
-def describe(web: Web, ca_file: str, **servers: Any) -> Provider:
-    """Return the provider that `oauthmail.Account` takes; its endpoints are https.
+class _Address(Protocol):
+    @property
+    def host(self) -> str: ...
 
-    Args:
-        web: the authorization server.
+    @property
+    def port(self) -> int: ...
+
+
+class Installation:
+    """What all servers of one kind tell of themselves, wherever their mail servers come from.
+
+    Attributes:
+        domain: of all addresses.
         ca_file: PEM file of the authority that signed everybody's certificate.
-        servers: ``smtp``, ``imap`` and ``pop``, as `oauthmail.providers.custom` takes them.
+        state: what the servers know.
+        web: the authorization server.
     """
-    base = web.https_url
-    return providers.custom(
-        id="sandbox",
-        name="the sandbox",
-        issuer=base,
-        authorization_endpoint=f"{base}/authorize",
-        token_endpoint=f"{base}/token",
-        device_authorization_endpoint=f"{base}/device_authorization",
-        revocation_endpoint=f"{base}/revoke",
-        oauth1_request_endpoint=f"{base}/oauth1/request_token",
-        oauth1_authorization_endpoint=f"{base}/oauth1/authorize",
-        oauth1_token_endpoint=f"{base}/oauth1/access_token",
-        xoauth_url="https://localhost/mail/b/{user}/{protocol}/",
-        scopes="mail",
-        offline_scope="offline_access",
-        client_credentials=True,
-        client_credentials_scope="mail",
-        jwt_bearer=True,
-        device_flow_for_mail=True,
-        ca_file=ca_file,
-        **servers,
-    )
+
+    domain: str
+    ca_file: Path
+    state: State
+    web: Web
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+
+    def mail_servers(self) -> tuple[_Address, _Address, _Address]:
+        """Return submission with STARTTLS, and IMAP and POP3 with TLS from the start."""
+        raise NotImplementedError
+
+    def ssl_context(self) -> ssl.SSLContext:
+        """Return a client's context that trusts these servers, and verifies everything."""
+        return ssl.create_default_context(cafile=self.ca_file)
+
+    @cached_property
+    def provider(self) -> Provider:
+        """These servers as `oauthmail.Account` takes them; every endpoint is https."""
+        base = self.web.https_url
+        smtp, imap, pop = self.mail_servers()
+        return providers.custom(
+            id="sandbox",
+            name="the sandbox",
+            smtp={"host": smtp.host, "port": smtp.port, "security": "starttls"},
+            imap={"host": imap.host, "port": imap.port},
+            pop={"host": pop.host, "port": pop.port},
+            issuer=base,
+            authorization_endpoint=f"{base}/authorize",
+            token_endpoint=f"{base}/token",
+            device_authorization_endpoint=f"{base}/device_authorization",
+            revocation_endpoint=f"{base}/revoke",
+            oauth1_request_endpoint=f"{base}/oauth1/request_token",
+            oauth1_authorization_endpoint=f"{base}/oauth1/authorize",
+            oauth1_token_endpoint=f"{base}/oauth1/access_token",
+            xoauth_url="https://localhost/mail/b/{user}/{protocol}/",
+            scopes="mail",
+            offline_scope="offline_access",
+            client_credentials=True,
+            client_credentials_scope="mail",
+            jwt_bearer=True,
+            device_flow_for_mail=True,
+            ca_file=str(self.ca_file),
+        )
+
+    @property
+    def application(self) -> Application:
+        """The registered client without a secret, as native applications are."""
+        return Application(self.web.public_client_id)
+
+    def browser(self, *, allow: bool = True, user: str | None = None) -> Callable[[str], bool]:
+        """Return what stands for a browser with somebody in front who clicks at once; see `browser`."""
+        return browser(self.ssl_context(), allow=allow, user=user)
+
+    def new_user(self) -> str:
+        """Return an address that nobody used before; its mailbox comes with the first delivery or login."""
+        user = f"user-{next(self._numbers)}@{self.domain}"
+        self.state.users.add(user)
+        return user
+
+    def expire_token(self, token: str) -> None:
+        """End a token's life now."""
+        self.state.expire(token)
+
+    def revoke_token(self, token: str) -> None:
+        """Revoke a token now."""
+        self.state.revoke(token)
 
 
 def browser(context: ssl.SSLContext, *, allow: bool = True, user: str | None = None) -> Callable[[str], bool]:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
-import ssl
 import stat
 import tempfile
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ... import Application
-from ..setup import browser, describe
+from ..setup import Installation
 from ..state import State
 from ..web import Web
 from .certificates import make_certificates
@@ -22,11 +18,10 @@ from .postfix import running_postfix
 from .process import Address, NotInstalledError, StartError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from typing_extensions import Self
 
-    from ... import Provider
 
 __all__ = ["Address", "LiveServers", "NotInstalledError", "StartError"]
 
@@ -48,7 +43,7 @@ def state_directory() -> Iterator[Path]:
         yield directory
 
 
-class LiveServers:
+class LiveServers(Installation):
     """Context manager that starts all servers on loopback, and leaves nothing behind.
 
     Attributes:
@@ -71,8 +66,8 @@ class LiveServers:
 
     def __init__(self) -> None:
         """Start nothing yet."""
+        super().__init__()
         self._stack = contextlib.ExitStack()
-        self._numbers = itertools.count(1)
 
     def __enter__(self) -> Self:
         """Start all servers.
@@ -114,40 +109,6 @@ class LiveServers:
         """Stop all servers and remove their folder."""
         self._stack.close()
 
-    def ssl_context(self) -> ssl.SSLContext:
-        """Return a client's default context that trusts the servers' authority, and no other."""
-        return ssl.create_default_context(cafile=self.ca_file)
-
-    @cached_property
-    def provider(self) -> Provider:
-        """These servers as `oauthmail.Account` takes them, with STARTTLS for SMTP and TLS for the rest."""
-        return describe(
-            self.web,
-            str(self.ca_file),
-            smtp={"host": self.submission.host, "port": self.submission.port, "security": "starttls"},
-            imap={"host": self.imaps.host, "port": self.imaps.port},
-            pop={"host": self.pop3s.host, "port": self.pop3s.port},
-        )
-
-    @property
-    def application(self) -> Application:
-        """The registered client without a secret, as native applications are."""
-        return Application(self.web.public_client_id)
-
-    def browser(self, *, allow: bool = True, user: str | None = None) -> Callable[[str], bool]:
-        """Return what stands for a browser with somebody in front who clicks at once."""
-        return browser(self.ssl_context(), allow=allow, user=user)
-
-    def new_user(self) -> str:
-        """Return an address nobody used before; its mailbox comes with the first delivery or login."""
-        user = f"user-{next(self._numbers)}@{self.domain}"
-        self.state.users.add(user)
-        return user
-
-    def expire_token(self, token: str) -> None:
-        """End a token's life now."""
-        self.state.expire(token)
-
-    def revoke_token(self, token: str) -> None:
-        """Revoke a token now."""
-        self.state.revoke(token)
+    def mail_servers(self) -> tuple[Address, Address, Address]:
+        """Return submission with STARTTLS, and IMAP and POP3 with TLS from the start."""
+        return self.submission, self.imaps, self.pop3s
