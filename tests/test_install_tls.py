@@ -245,6 +245,13 @@ def test_without_a_second_connection_there_is_no_login(
     assert [sent(line) for line in server.lines] == [[], []]
 
 
+def test_authorities_that_cannot_be_read_are_told(certificates: Certificates, tmp_path: Path, side: Side) -> None:
+    good = side.shows(certificates.server("localhost"))
+    with install(store=made(ca_file=str(tmp_path / "nothing.pem"))), parallel(good, good) as server:
+        assert "No such file" in side.refused(side.connected(server.port))
+    assert [sent(line) for line in server.lines] == [[]]
+
+
 def test_a_second_connection_that_offers_no_tls_is_none(certificates: Certificates, store: MemoryStore) -> None:
     good = Server("smtp", certificates.server("localhost"), implicit=False)
     with install(store=store), parallel(good, Server("smtp")) as server:

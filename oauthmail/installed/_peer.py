@@ -79,7 +79,7 @@ def verify(client: Any, protocol: str, host: str, port: int, ca_file: str | None
     place = (host, port, ca_file, hashlib.sha256(certificate or b"").digest())
     if certificate and _seen.get(place, 0) > time.monotonic():
         return
-    twin = _twin(client, protocol, host, port, ssl.create_default_context(cafile=ca_file))
+    twin = _twin(client, protocol, host, port, ca_file)
     if certificate and twin.sock.getpeercert(True) == certificate:
         if len(_seen) >= _MOST:
             _seen.clear()
@@ -89,10 +89,10 @@ def verify(client: Any, protocol: str, host: str, port: int, ca_file: str | None
         _take_place(client, twin, protocol)
 
 
-def _twin(client: Any, protocol: str, host: str, port: int, context: ssl.SSLContext) -> Any:
+def _twin(client: Any, protocol: str, host: str, port: int, ca_file: str | None) -> Any:
     """Return another client that is connected to the same server, and has verified it."""
     try:
-        return _connected(client, protocol, host, port, context)
+        return _connected(client, protocol, host, port, ssl.create_default_context(cafile=ca_file))
     except ssl.SSLCertVerificationError as error:
         raise InsecureConnectionError(
             f"the certificate of {host or 'the server'} cannot be verified ({error.verify_message}), so no token was "
@@ -101,8 +101,8 @@ def _twin(client: Any, protocol: str, host: str, port: int, context: ssl.SSLCont
         ) from error
     except (OSError, ValueError, imaplib.IMAP4.error, poplib.error_proto) as error:
         raise InsecureConnectionError(
-            f"the script does not verify the certificate of {host or 'the server'}, and a second connection that "
-            f"would failed ({error}), so no token was sent"
+            f"the script does not verify the certificate of {host or 'the server'}, and the second connection that was "
+            f"to do so failed ({error}), so no token was sent"
         ) from error
 
 

@@ -247,7 +247,7 @@ def as_package(folder: Path) -> tuple[list[str], Path]:
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["--only", "-m", "--", "-h", "--help", "--h", "--x=1", "", "ä b", "-v"]], ids=len
+    "words", [[], ["--only", "--h", "-m", "--", "-h", "--help", "--x=1", "", "ä b", "-v"]], ids=len
 )
 @pytest.mark.parametrize(
     "kind",
