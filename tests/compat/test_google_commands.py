@@ -33,7 +33,7 @@ def client(sandbox: Sandbox) -> list[str]:
 @pytest.fixture
 def refresh_token(sandbox: Sandbox, oauth_mailbox: Mailbox) -> str:
     """One that a person has agreed to, as `generate` below gets it."""
-    return generate(sandbox, oauth_mailbox, in_browser(sandbox, oauth_mailbox))[1][0]
+    return generate(sandbox, in_browser(sandbox, oauth_mailbox))[1][0]
 
 
 def in_browser(sandbox: Sandbox, mailbox: Mailbox) -> Callable[[str], None]:
@@ -45,9 +45,7 @@ def in_browser(sandbox: Sandbox, mailbox: Mailbox) -> Callable[[str], None]:
     return agree
 
 
-def generate(
-    sandbox: Sandbox, mailbox: Mailbox, person: Callable[[str], str | None], *words: str
-) -> tuple[str, list[str]]:
+def generate(sandbox: Sandbox, person: Callable[[str], str | None], *words: str) -> tuple[str, list[str]]:
     """Run ``--generate_oauth2_token``: *person* is told the address and returns what to type.
 
     Returns:
@@ -83,7 +81,7 @@ def answered(process: subprocess.Popen[str], typed: str | None) -> str:
 
 
 def test_generating_a_token_prints_what_it_always_printed(sandbox: Sandbox, oauth_mailbox: Mailbox) -> None:
-    printed, _ = generate(sandbox, oauth_mailbox, in_browser(sandbox, oauth_mailbox))
+    printed, _ = generate(sandbox, in_browser(sandbox, oauth_mailbox))
     assert re.fullmatch(
         "To authorize token, visit this url and follow the directions:\n"
         "  https://.*\n"
@@ -98,7 +96,6 @@ def test_generating_a_token_prints_what_it_always_printed(sandbox: Sandbox, oaut
 def test_what_is_typed_is_taken(sandbox: Sandbox, oauth_mailbox: Mailbox) -> None:
     _, values = generate(
         sandbox,
-        oauth_mailbox,
         lambda address: visit(sandbox, address, oauth_mailbox.user, follow=False).headers["Location"],
     )
     assert len(values) == 3
@@ -107,7 +104,6 @@ def test_what_is_typed_is_taken(sandbox: Sandbox, oauth_mailbox: Mailbox) -> Non
 def test_another_scope_is_asked_for(sandbox: Sandbox, oauth_mailbox: Mailbox) -> None:
     printed, values = generate(
         sandbox,
-        oauth_mailbox,
         in_browser(sandbox, oauth_mailbox),
         *client(sandbox),
         "--scope",
@@ -157,6 +153,12 @@ def test_a_dead_refresh_token_is_said_to_be_dead(sandbox: Sandbox, refresh_token
     assert done.returncode == 77
     assert done.stderr.startswith("error: invalid_grant")
     assert refresh_token not in done.stderr
+
+
+def test_a_client_without_a_secret_says_so(sandbox: Sandbox, oauth_mailbox: Mailbox) -> None:
+    words = [f"--client_id={sandbox.web.public_client_id}", "--client_secret="]
+    _, values = generate(sandbox, in_browser(sandbox, oauth_mailbox), *words)
+    assert len(values) == 3
 
 
 MESSAGE = base64.b64encode(b"user=me@example.com\x01auth=Bearer token\x01\x01").decode()
@@ -239,6 +241,40 @@ def test_at_a_terminal_the_browser_answers_the_question(sandbox: Sandbox, oauth_
         "Access Token",
         "Access Token Expiration Seconds",
     ]
+
+
+ELSEWHERE = """
+import sys
+import oauthmail.compat.google as oauth2
+oauth2.GOOGLE_ACCOUNTS_BASE_URL, oauth2.REDIRECT_URI = sys.argv[1:3]
+print(*oauth2.get_authorization(*sys.argv[3:5]))
+"""
+
+
+def test_at_a_terminal_the_code_is_awaited_where_the_browser_cannot_bring_it(
+    sandbox: Sandbox, oauth_mailbox: Mailbox
+) -> None:
+    pty = pytest.importorskip("pty", reason="this system has no pseudo-terminals")
+    ours, theirs = pty.openpty()
+    elsewhere = "https://example.com/code"
+    sandbox.web.allow_redirect(elsewhere)
+    values = [str(sandbox.web.https_url), elsewhere, sandbox.web.client_id, sandbox.web.client_secret]
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", ELSEWHERE, *values],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=environment(sandbox),
+    ) as process:
+        os.close(theirs)
+        assert process.stdout is not None
+        address = "https://" + process.stdout.readline().partition("https://")[2].strip()
+        location = visit(sandbox, address, oauth_mailbox.user, follow=False).headers["Location"]
+        os.write(ours, f"{location}\n".encode())
+        rest = process.stdout.read()
+    os.close(ours)
+    assert re.fullmatch("Enter verification code: [\\w-]{43} [\\w-]{40} 3600\n", rest)
 
 
 # --- xoauth.py ------------------------------------------------------------------------------------------------------

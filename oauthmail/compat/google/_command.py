@@ -14,17 +14,20 @@ from . import _options, oauth2
 __all__ = ["main", "parser"]
 
 _USAGE = """\
-Tokens for mail, by the options of Google's oauth2.py.
+%prog ACTION [OPTION ...]
 
-  %prog --generate_oauth2_token --client_id=ID --client_secret_file=FILE
-      has somebody sign in, in a browser on this machine; or with one elsewhere, whose last address is pasted
-  %prog --refresh_token=TOKEN --client_id=ID --client_secret_file=FILE
-      prints a new access token
-  %prog --generate_oauth2_string --user=me@gmail.com --access_token=TOKEN
-      prints what goes behind AUTHENTICATE XOAUTH2
-  %prog --test_imap_authentication --user=me@gmail.com --access_token=TOKEN
-  %prog --test_smtp_authentication --user=me@gmail.com --access_token=TOKEN
-      logs in, and shows how"""
+Tokens for mail, by the options of Google's oauth2.py. One of these, with what it needs:
+
+  --generate_oauth2_token --client_id=ID --client_secret_file=FILE
+        has somebody sign in, in a browser on this machine; or in one elsewhere, of which
+        the last address is pasted
+  --refresh_token_file=FILE --client_id=ID --client_secret_file=FILE
+        prints a new access token
+  --generate_oauth2_string --user=me@gmail.com --access_token_file=FILE
+        prints what goes behind AUTHENTICATE XOAUTH2
+  --test_imap_authentication --user=me@gmail.com --access_token_file=FILE
+  --test_smtp_authentication --user=me@gmail.com --access_token_file=FILE
+        logs in, and shows how"""
 
 _PROGRAM = "python -m oauthmail.compat.google"
 

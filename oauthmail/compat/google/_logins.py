@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
-import imaplib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,11 +13,12 @@ from typing import Any, TypeVar
 from ... import IMAP4_SSL, SMTP, CredentialsError, OAuth1Credentials, sasl
 from ..._client import OAuthClient
 
-__all__ = ["Message", "connected", "imap", "smtp"]
+__all__ = ["TIMEOUT", "Message", "address", "imap", "smtp", "submitting"]
 
-_TIMEOUT = 60.0
+#: Seconds for each answer.
+TIMEOUT = 60.0
 
-_Client = TypeVar("_Client", SMTP, "_SMTP", "_IMAP")
+_Sender = TypeVar("_Sender", bound=SMTP)
 
 _XOAUTH2 = re.compile(r"user=([^\x01]+)\x01auth=Bearer ([^\x01]+)\x01\x01")
 
@@ -114,37 +114,41 @@ def address(hostname: str, port: int) -> tuple[str, int]:
 
 
 @contextlib.contextmanager
-def connected(hostname: str, kind: type[_Client] = SMTP) -> Iterator[_Client]:  # type: ignore[assignment]  # a default
-    """Yield a client that is connected; at the end, how the server takes leave does not count."""
-    client = kind(*address(hostname, 993 if issubclass(kind, IMAP4_SSL) else 587), timeout=_TIMEOUT)
+def submitting(client: _Sender) -> Iterator[_Sender]:
+    """Yield an SMTP client over TLS; at the end, how the server takes leave does not count."""
     try:
+        client.starttls()
         yield client
     finally:
-        with contextlib.suppress(OSError, imaplib.IMAP4.abort):
-            if isinstance(client, IMAP4_SSL):
-                client.logout()
-            elif client.sock is not None:
-                client.quit()
         with contextlib.suppress(OSError):
-            client.shutdown() if isinstance(client, IMAP4_SSL) else client.close()
-
-
-def imap(hostname: str, message: Message) -> None:
-    """Log in to an IMAP server and select INBOX, with imaplib's trace on standard error."""
-    with connected(hostname, _IMAP) as client:
-        client.debug = 4
-        client.message = message.signed
-        client.authenticate_oauth(message.identity, message.credentials, mechanism=_mechanism(message))
-        client.select("INBOX")
+            if client.sock is not None:
+                client.quit()
+        client.close()
 
 
 def smtp(hostname: str, message: Message) -> None:
     """Log in to an SMTP server, with smtplib's trace on standard error."""
-    with connected(hostname, _SMTP) as client:
-        client.set_debuglevel(True)
-        client.starttls()
+    client = _SMTP(*address(hostname, 587), timeout=TIMEOUT)
+    client.set_debuglevel(True)
+    with submitting(client):
         client.message = message.signed
         client.authenticate_oauth(message.identity, message.credentials, mechanism=_mechanism(message))
+
+
+def imap(hostname: str, message: Message) -> None:
+    """Log in to an IMAP server and select INBOX, with imaplib's trace on standard error."""
+    client = _IMAP(*address(hostname, 993), timeout=TIMEOUT)
+    client.debug = 4
+    try:
+        client.message = message.signed
+        client.authenticate_oauth(message.identity, message.credentials, mechanism=_mechanism(message))
+        client.select("INBOX")
+    finally:
+        with contextlib.suppress(OSError, client.abort):
+            if client.state != "LOGOUT":
+                client.logout()
+        with contextlib.suppress(OSError):
+            client.shutdown()
 
 
 def _mechanism(message: Message) -> str:

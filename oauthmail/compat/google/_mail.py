@@ -9,11 +9,9 @@ from collections.abc import Sequence
 
 from ... import SMTP, Account, CredentialsError
 from ...flows._quiet import private
-from ._logins import address
+from ._logins import TIMEOUT, address, submitting
 
 __all__ = ["letter", "send", "send_as_set_up"]
-
-_TIMEOUT = 60.0
 
 _UNSEEN = frozenset({"head", "script", "style", "title"})
 _LINES = frozenset(
@@ -77,8 +75,7 @@ def _sender(made: email.message.EmailMessage) -> str:
 @private
 def send(hostname: str, made: email.message.EmailMessage, token: str) -> None:
     """Send a message with an access token."""
-    with SMTP(*address(hostname, 587), timeout=_TIMEOUT) as smtp:
-        smtp.starttls()
+    with submitting(SMTP(*address(hostname, 587), timeout=TIMEOUT)) as smtp:
         smtp.authenticate_oauth(_sender(made), token)
         smtp.send_message(made)
 

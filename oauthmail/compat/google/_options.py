@@ -45,7 +45,7 @@ def secrets(options: optparse.Values, *names: str) -> None:
         path = getattr(options, f"{name}_file")
         if path is not None:
             setattr(options, name, _line_in(path))
-        elif name == "client_secret" and not options.client_secret:
+        elif name == "client_secret" and options.client_secret is None:
             options.client_secret = os.environ.get(_CLIENT_SECRET) or None
 
 
@@ -61,7 +61,8 @@ def _line_in(path: str) -> str:
 
 def require(options: optparse.Values, *names: str) -> None:
     """Exit unless all of these options were given."""
-    missing = [name for name in names if not getattr(options, name)]
+    # Empty is something else: "--client_secret=" is a client that has none.
+    missing = [name for name in names if getattr(options, name) is None]
     if missing:
         print(f"Missing options: {' '.join(missing)}", file=sys.stderr)  # noqa: T201  # a command line prints
         # As the scripts did with -1.

@@ -15,17 +15,20 @@ from . import _options, xoauth
 __all__ = ["main", "parser"]
 
 _USAGE = """\
-XOAUTH (OAuth 1.0a) for mail, by the options of Google's xoauth.py, for servers that still take it.
+%prog ACTION [OPTION ...]
 
-  %prog --generate_oauth_token --user=me@example.com
-      has somebody sign in, and prints a token and its secret
-  %prog --generate_xoauth_string --user=me@example.com --oauth_token=TOKEN --oauth_token_secret_file=FILE
-      prints what goes behind AUTHENTICATE XOAUTH
-  %prog --generate_xoauth_string --user=me@example.com --two_legged --consumer_key=KEY --consumer_secret_file=FILE
-      the same without a token
-  %prog --test_imap_authentication --user=me@example.com ...
-  %prog --test_smtp_authentication --user=me@example.com ...
-      logs in, and shows how"""
+XOAUTH (OAuth 1.0a) for mail, by the options of Google's xoauth.py, for servers that still
+take it. One of these, with what it needs:
+
+  --generate_oauth_token --user=me@example.com
+        has somebody sign in, and prints a token and its secret
+  --generate_xoauth_string --user=me@example.com --oauth_token=TOKEN --oauth_token_secret_file=FILE
+        prints what goes behind AUTHENTICATE XOAUTH
+  --generate_xoauth_string --user=me@example.com --two_legged --consumer_key=KEY
+        --consumer_secret_file=FILE
+        the same without a token
+  --test_imap_authentication, --test_smtp_authentication, with the same options
+        logs in, and shows how"""
 
 _PROGRAM = "python -m oauthmail.compat.google.xoauth"
 
