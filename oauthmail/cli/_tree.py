@@ -110,7 +110,7 @@ def _kind(name: str, value: str) -> str:
     """Return what there is to choose from for a value, by what the help calls it."""
     if name == "provider":
         return "provider"
-    if value in ("FILE", "PATH"):
+    if value in ("FILE", "PATH", "SCRIPT"):
         return "file"
     if value in ("DIR", "FOLDER"):
         return "folder"

@@ -37,6 +37,7 @@ TYPED = [
     pytest.param("oauthmail string xoauth --requ", "--requestor-id ", id="option of that"),
     pytest.param("oauthmail completion fi", "oauthmail completion fish ", id="value in its place"),
     pytest.param("oauthmail import tok", "oauthmail import token.json ", id="file"),
+    pytest.param("oauthmail run script.b", "oauthmail run script.bash", id="a script"),
 ]
 
 
