@@ -421,6 +421,6 @@ def _definition(provider: Provider, tenant: str | None) -> dict[str, object] | N
     from . import providers
 
     for known in providers.providers():
-        if known.id == provider.id and known.with_tenant(tenant if known.tenants else None) == provider:
+        if known.with_tenant(tenant if known.tenants else None) == provider:
             return None
     return provider.definition()
