@@ -8,9 +8,8 @@ used, so that importing the package costs next to nothing.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING
-
+# A name that type checkers know; typing, which has it too, takes longer to load than all the rest.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .account import Account
     from .applications import Application, ServiceAccount, load_application
@@ -97,7 +96,8 @@ def __getattr__(name: str) -> object:
         return version("oauthmail")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    # As importlib.import_module(), without loading importlib.
+    value: object = getattr(__import__(_HOMES[name], globals(), fromlist=(name,), level=1), name)
     globals()[name] = value
     return value
 

@@ -1,32 +1,38 @@
-"""What the three clients share: the order of a login, and that no secret is seen on the way.
+"""What the three clients share: how a login is called, and what each protocol adds to one.
 
-A client brings the bytes (`_oauth_put`, `_oauth_next`) and says what its server offers (`_oauth_offered`); which
-mechanism, which answer and whether to try again is decided here and in `sasl`.
+A program that imports a client may never log in, and many are started often. So the clients' modules import at the top
+only what their class statements need, and a method imports what only it needs: a login `_login`, TLS `_tls`. The
+methods of `OAuthClient` that do so are for all clients. `TYPE_CHECKING` is a name of their own, which type checkers
+know by that name, as typing takes longer to load than all of these modules.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import contextlib
-import socket
-import ssl
-from collections.abc import Collection, Iterator
-from typing import ClassVar, Generic, TypeVar
+from types import GenericAlias
 
-from . import sasl, signing
-from ._deadline import bounded
-from ._redact import REDACTED, Redactor, printable, scrub
-from .credentials import OAuth1Credentials, check_text
-from .errors import AuthenticationError, CredentialsError, InsecureConnectionError, MechanismError
-from .hints import advise
-from .sources import adapt
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import contextlib
+    import socket
+    from collections.abc import Callable, Collection
+    from typing import Any, ClassVar, Generic, TypeVar
+
+    from ._redact import Redactor
+    from .credentials import OAuth1Credentials
+    from .errors import AuthenticationError, MechanismError
+    from .sasl import Exchange
+
+    Reply = TypeVar("Reply")
+else:
+    Reply = object
+
+    class Generic:
+        """Takes a type in brackets, as the generic classes of the standard library do without typing."""
+
+        __class_getitem__ = classmethod(GenericAlias)
+
 
 __all__ = ["OAuthClient"]
-
-Reply = TypeVar("Reply")
-
-_NOTHING = Redactor()
 
 
 class OAuthClient(Generic[Reply]):
@@ -39,7 +45,8 @@ class OAuthClient(Generic[Reply]):
     # The standard library's exception for a server that does not keep to the protocol.
     _oauth_broken: ClassVar[type[Exception]]
 
-    _oauth_redact: Redactor = _NOTHING
+    # Knows the secrets of the login that is under way; None between logins.
+    _oauth_redactor: Redactor | None = None
     # What reads from the connection; see `bounded`.
     _oauth_reads_from: str = "file"
 
@@ -79,124 +86,53 @@ class OAuthClient(Generic[Reply]):
             AuthenticationError: the server refused; the connection can be used for another attempt.
             OSError: the connection was lost or timed out, in the form of the standard library's class; it is closed.
         """
+        from . import _login
+
         try:
-            return self._oauth_login(url_or_user, credentials, token, mechanism, allow_insecure)
+            return _login.login(self, url_or_user, credentials, token, mechanism, allow_insecure)
         except BaseException as error:
             credentials = token = None
-            scrub(error, self._oauth_redact.any)
+            _login.scrub(error, self._oauth_redact)
             raise
         finally:
-            self._oauth_redact = _NOTHING
+            self._oauth_redactor = None
 
-    # --- the order of a login -------------------------------------------------------------------------------------
+    # --- what the clients call ------------------------------------------------------------------------------------
 
-    def _oauth_login(
-        self, identity: str, credentials: object, token: object, mechanism: str | None, allow_insecure: bool
-    ) -> Reply:
-        adapted = adapt(credentials, token, user=identity, protocol=self._oauth_protocol)
-        signed = adapted if isinstance(adapted, OAuth1Credentials) else None
-        names = sasl.candidates(signed, _checked(identity, signed), mechanism)
-        if not isinstance(self._oauth_ready(), ssl.SSLSocket) and not allow_insecure:
-            raise InsecureConnectionError(f"no TLS on this connection, nothing was sent: {self._oauth_tls_hint}")
-        chosen = self._oauth_choose(names, forced=mechanism is not None)
-        if isinstance(adapted, OAuth1Credentials):
-            return self._oauth_attempt(chosen, identity, adapted)
-        access_token = adapted.token()
-        try:
-            return self._oauth_attempt(chosen, identity, access_token)
-        except AuthenticationError as refusal:
-            if not refusal.token_refused:
-                raise
-            renewed = adapted.token(rejected=access_token)
-            if renewed == access_token:
-                raise
-            try:
-                return self._oauth_attempt(chosen, identity, renewed)
-            except AuthenticationError:
-                raise
-            except (OSError, self._oauth_broken) as lost:
-                # The server hung up after refusing: the refusal is what the caller has to know.
-                raise refusal from lost
+    def _oauth_redact(self, shown: Any) -> Any:
+        """Return text or octets without the secrets of the login that is under way; any other value as it is."""
+        return shown if self._oauth_redactor is None else self._oauth_redactor.any(shown)
 
-    def _oauth_choose(self, names: tuple[str, ...], *, forced: bool) -> str:
-        with self._oauth_exchange():
-            offered = self._oauth_offered(forced)
-        chosen = names[0] if forced else sasl.choose(names, offered)
-        if chosen is None:
-            found = ", ".join(sorted(offered)) or "no mechanism at all"
-            raise self._oauth_no_mechanism(
-                f"the server offers {printable(found)}; these credentials need {' or '.join(names)}"
-                f" ({self._oauth_tls_hint})"
-            )
-        return chosen
+    def _oauth_bounded(self) -> contextlib.AbstractContextManager[None]:
+        """Return what bounds the reads of a ``with`` block; see `bounded`."""
+        from ._deadline import bounded
 
-    def _oauth_attempt(self, mechanism: str, identity: str, credential: OAuth1Credentials | str) -> Reply:
+        return bounded(self, self._oauth_reads_from)
+
+    def _oauth_verified(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], name: str = "context"
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments of a call with a TLS context that verifies; see `verified`."""
+        from ._tls import verified
+
+        return verified(function, args, kwargs, name)
+
+    def _oauth_upgrading(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], name: str = "context"
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments of a call that starts TLS, with a context that verifies; see `verified`, `Upgrade`."""
+        from ._tls import Upgrade, verified
+
+        args, arguments = verified(function, args, kwargs, name)
+        arguments[name] = Upgrade(arguments[name], self._oauth_check_upgrade, self._oauth_drop)
+        return args, arguments
+
+    def _oauth_exchange(self, mechanism: str, identity: str, credential: OAuth1Credentials | str) -> Exchange:
+        """Return a fresh exchange that logs in."""
+        from . import sasl
+
         host, port = self._oauth_address()
-        exchange = sasl.build(mechanism, identity, credential, host=host, port=port)
-        # A server may repeat the token that it refused before, too.
-        self._oauth_redact = self._oauth_redact.adding(*exchange.secrets)
-        with self._oauth_exchange():
-            accepted, reply = self._oauth_converse(exchange)
-        if accepted:
-            return reply
-        raise self._oauth_refusal(exchange, reply, identity)
-
-    @contextlib.contextmanager
-    def _oauth_exchange(self) -> Iterator[None]:
-        """Bound what is inside in time; a connection that fails half-way through it is closed."""
-        try:
-            with bounded(self, self._oauth_reads_from):
-                yield
-        except BaseException:
-            self._oauth_drop()
-            raise
-
-    def _oauth_converse(self, exchange: sasl.Exchange) -> tuple[bool, Reply]:
-        """Carry an exchange to its end and return whether the server accepted, and its last reply."""
-        initial = base64.b64encode(exchange.initial_response)
-        command = self._oauth_command(exchange.mechanism)
-        at_once = self._oauth_at_once(command, initial)
-        if at_once:
-            self._oauth_put(command + b" " + initial, command + b" " + REDACTED.encode())
-        else:
-            self._oauth_put(command, command)
-        # Before the initial response every challenge asks for it, whatever it says; RFC 4422 wants it empty, but
-        # servers with texts like "go ahead" exist.
-        pending = None if at_once else initial
-        cancelled = False
-        while True:
-            challenge, accepted, reply = self._oauth_next()
-            if challenge is None:
-                return accepted, reply
-            if cancelled:
-                raise self._oauth_broken("the server goes on challenging after the login was cancelled")
-            if pending is not None:
-                self._oauth_put(pending, REDACTED.encode())
-                pending = None
-            else:
-                answer = _answer(exchange, challenge)
-                self._oauth_put(answer, answer)
-                cancelled = answer == b"*"
-
-    def _oauth_refusal(self, exchange: sasl.Exchange, reply: Reply, identity: str) -> AuthenticationError:
-        args, said = self._oauth_reply_text(reply)
-        said = printable(self._oauth_redact(said))
-        error = exchange.server_error or sasl.ServerError()
-        status, scope, schemes = (
-            None if value is None else printable(self._oauth_redact(value), 200)
-            for value in (error.status, error.scope, error.schemes)
-        )
-        advice = advise(self._oauth_protocol, said, status=status, scope=scope, user=printable(identity))
-        return self._oauth_refused(
-            *map(self._oauth_redact.any, args),
-            mechanism=exchange.mechanism,
-            status=status,
-            scope=scope,
-            schemes=schemes,
-            server_reply=said,
-            hint=advice.hint,
-            token_refused=advice.token_refused,
-        )
+        return sasl.build(mechanism, identity, credential, host=host, port=port)
 
     # --- what each protocol adds ----------------------------------------------------------------------------------
 
@@ -236,24 +172,9 @@ class OAuthClient(Generic[Reply]):
         """Close the connection, which is half-way through something, without another word to the server."""
         raise NotImplementedError
 
+    def _oauth_accepted(self, mechanism: str, identity: str) -> None:
+        """Take note of a login that the server has accepted."""
 
-def _checked(identity: object, credentials: OAuth1Credentials | None) -> str:
-    """Return the mailbox address or request URL if a message can be built of it."""
-    if credentials is None:
-        user = check_text("user name", identity)
-        if "://" in user:
-            raise CredentialsError("OAuth 2 takes the mailbox address, not a request URL")
-        return user
-    url = check_text("request URL", identity)
-    return signing.request_url(url, None) if "://" in url else url
-
-
-def _answer(exchange: sasl.Exchange, challenge: bytes) -> bytes:
-    """Return the line that answers a refusal's challenge, ``*`` to cancel."""
-    try:
-        decoded = base64.b64decode(challenge, validate=True)
-    except binascii.Error:
-        # RFC 4954 section 4 and RFC 5034 section 4: a challenge that is not base64 must be answered so.
-        return b"*"
-    response = exchange.respond(decoded)
-    return b"*" if response is None else base64.b64encode(response)
+    def _oauth_check_upgrade(self) -> None:
+        """Raise the standard library's exception if anything follows the answer to STARTTLS in the clear."""
+        raise NotImplementedError

@@ -7,11 +7,14 @@ client for ever. Within `bounded` the reads of a client end in `TimeoutError` at
 from __future__ import annotations
 
 import contextlib
-import io
-import socket
 import time
-from collections.abc import Iterator
-from typing import Any, cast
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import io
+    import socket
+    from collections.abc import Iterator
+    from typing import Any
 
 __all__ = ["TIMEOUTS", "bounded", "unbounded"]
 
@@ -102,9 +105,9 @@ class _Socket:
             return self._deadline.count(self._sock.recv(size))
 
 
-def unbounded(sock: Any) -> socket.socket:
+def unbounded(sock: socket.socket) -> socket.socket:
     """Return the socket itself, where `bounded` stands in front of it."""
-    return sock._sock if isinstance(sock, _Socket) else cast(socket.socket, sock)
+    return sock._sock if isinstance(sock, _Socket) else sock
 
 
 @contextlib.contextmanager

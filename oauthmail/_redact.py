@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import contextlib
 import re
-from collections.abc import Callable, Collection, Iterator
-from types import TracebackType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+    from types import TracebackType
 
 __all__ = ["REDACTED", "Redactor", "printable", "scrub"]
 

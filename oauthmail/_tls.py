@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import socket
 import ssl
 import warnings
-from collections.abc import Callable
-from types import MethodType
-from typing import Any, cast
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Callable
+    from typing import Any
 
 __all__ = ["Upgrade", "plaintext_waiting", "verified"]
 
@@ -32,7 +34,8 @@ def verified(
     Raises:
         TypeError: more positional arguments than the method takes, or one given twice.
     """
-    code = cast(MethodType, function).__func__.__code__
+    method: Any = function
+    code = method.__func__.__code__
     if code.co_flags & _VARIADIC:
         # A class that somebody put in between passes on whatever it gets; from Python 3.12 on that is enough, as the
         # context can be passed by name only.
@@ -49,7 +52,7 @@ def verified(
         # Python 3.10 and 3.11 still take a client certificate here, and no context beside it.
         if "certfile" in names and by_name.get("certfile") is not None:
             warnings.warn(
-                "keyfile and certfile are deprecated, use a context instead", DeprecationWarning, stacklevel=3
+                "keyfile and certfile are deprecated, use a context instead", DeprecationWarning, stacklevel=4
             )
             context.load_cert_chain(by_name.pop("certfile"), by_name.pop("keyfile", None))
         by_name[name] = context
@@ -88,7 +91,8 @@ class Upgrade:
         """Check, then hand over to the real context; a failure leaves no connection behind."""
         try:
             self._check()
-            return cast(ssl.SSLSocket, self._context.wrap_socket(sock, server_hostname=server_hostname))
+            wrapped: ssl.SSLSocket = self._context.wrap_socket(sock, server_hostname=server_hostname)
+            return wrapped
         except BaseException:
             self._drop()
             raise

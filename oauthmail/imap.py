@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 import functools
 import imaplib
-import socket
 import sys
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
 
 from ._client import OAuthClient
-from ._deadline import bounded, unbounded
-from ._redact import printable
-from ._tls import Upgrade, plaintext_waiting, verified
 from .errors import AuthenticationError, MechanismError
-from .hints import advise
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Collection
+    from typing import Any
 
 __all__ = ["IMAP4", "IMAP4_SSL", "IMAPMechanismError", "IMAPOAuthError"]
 
@@ -36,7 +35,7 @@ class IMAPMechanismError(MechanismError, imaplib.IMAP4.error):
     """An IMAP server offers no usable mechanism; ``except imaplib.IMAP4.error`` sees it too."""
 
 
-class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
+class IMAP4(OAuthClient["tuple[str, list[Any]]"], imaplib.IMAP4):
     """`imaplib.IMAP4` with `authenticate_oauth`, and with TLS that verifies the server by default.
 
     ::
@@ -57,7 +56,6 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
     _oauth_broken = imaplib.IMAP4.abort
     _oauth_reads_from = "sock" if _OWN_BUFFER else "file"
     _oauth_tag = b""
-    _oauth_mechanism = ""
     # Mechanism and user of a login on this connection, for what only the first command after it shows.
     _oauth_user: tuple[str, str] | None = None
     _oauth_capabilities: tuple[str, ...] = ()
@@ -125,13 +123,12 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
             # puts this greeting in wants.
             self._oauth_drop()
             raise self.abort("the server greets with PREAUTH, which makes TLS impossible")
-        args, arguments = verified(super().starttls, args, kwargs, "ssl_context")
-        arguments["ssl_context"] = Upgrade(arguments["ssl_context"], self._oauth_check_upgrade, self._oauth_drop)
+        args, kwargs = self._oauth_upgrading(super().starttls, args, kwargs, "ssl_context")
         try:
-            with bounded(self, self._oauth_reads_from):
-                reply = super().starttls(*args, **arguments)
+            with self._oauth_bounded():
+                reply = super().starttls(*args, **kwargs)
             self._oauth_deferred = False
-            with bounded(self, self._oauth_reads_from):
+            with self._oauth_bounded():
                 self._get_capabilities()
         except (OSError, self.error):
             # An answer that comes late would be read as the next command's, which goes in the clear.
@@ -159,6 +156,9 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
         """
         if self._oauth_user is None or _NOT_CONNECTED not in said.lower():
             return
+        from ._redact import printable
+        from .hints import advise
+
         mechanism, user = self._oauth_user
         self._oauth_drop()
         said = printable(said)
@@ -174,7 +174,7 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
 
     def _append_untagged(self, typ: str, dat: bytes | tuple[bytes, bytes] | None) -> None:
         # What a server repeats of a login would stay here for as long as the client lives.
-        kept = tuple(map(self._oauth_redact.any, dat)) if isinstance(dat, tuple) else self._oauth_redact.any(dat)
+        kept = tuple(map(self._oauth_redact, dat)) if isinstance(dat, tuple) else self._oauth_redact(dat)
         super()._append_untagged(typ, kept)  # type: ignore[misc]  # not in typeshed
 
     if __debug__:
@@ -188,6 +188,9 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
     # --- what a login needs ---------------------------------------------------------------------------------------
 
     def _oauth_check_upgrade(self) -> None:
+        from ._deadline import unbounded
+        from ._tls import plaintext_waiting
+
         # Capabilities that came in the clear are worth nothing now (RFC 3501 section 6.2.1).
         self.untagged_responses.pop("CAPABILITY", None)
         self._oauth_deferred = True
@@ -210,7 +213,6 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
         for typ in ("OK", "NO", "BAD", "CAPABILITY"):
             self.untagged_responses.pop(typ, None)
         self._oauth_tag = self._new_tag()
-        self._oauth_mechanism = mechanism
         return self._oauth_tag + b" AUTHENTICATE " + mechanism.encode("ascii")
 
     def _oauth_at_once(self, command: bytes, initial: bytes) -> bool:
@@ -250,10 +252,8 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
                 self._get_capabilities()
         return None, typ == "OK", (typ, data)
 
-    def _oauth_login(self, identity: str, *args: Any) -> tuple[str, list[Any]]:
-        reply = super()._oauth_login(identity, *args)
-        self._oauth_user = self._oauth_mechanism, identity
-        return reply
+    def _oauth_accepted(self, mechanism: str, identity: str) -> None:
+        self._oauth_user = mechanism, identity
 
     def _oauth_reply_text(self, reply: tuple[str, list[Any]]) -> tuple[tuple[object, ...], str]:
         typ, data = reply
@@ -279,5 +279,5 @@ class IMAP4_SSL(IMAP4, imaplib.IMAP4_SSL):
 
         @functools.wraps(imaplib.IMAP4_SSL.__init__)
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            args, kwargs = verified(super().__init__, args, kwargs, "ssl_context")
+            args, kwargs = self._oauth_verified(super().__init__, args, kwargs, "ssl_context")
             super().__init__(*args, **kwargs)

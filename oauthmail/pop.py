@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import functools
 import poplib
-import socket
 import sys
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Any, cast
 
 from ._client import OAuthClient
-from ._deadline import bounded
-from ._tls import Upgrade, plaintext_waiting, verified
 from .errors import AuthenticationError, MechanismError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Collection
+    from typing import Any
 
 __all__ = ["POP3", "POP3_SSL", "POPMechanismError", "POPOAuthError"]
 
@@ -102,11 +103,10 @@ class POP3(OAuthClient[bytes], poplib.POP3):
             poplib.error_proto: the server does not offer STLS, or somebody put plaintext in behind its answer.
             ssl.SSLError: the handshake or the verification failed; the connection is closed.
         """
-        args, arguments = verified(super().stls, args, kwargs)
-        arguments["context"] = Upgrade(arguments["context"], self._oauth_check_upgrade, self._oauth_drop)
+        args, kwargs = self._oauth_upgrading(super().stls, args, kwargs)
         try:
-            with bounded(self, self._oauth_reads_from):
-                reply = super().stls(*args, **arguments)
+            with self._oauth_bounded():
+                reply = super().stls(*args, **kwargs)
         except (OSError, poplib.error_proto) as error:
             # An answer that comes late would be read as the next command's, which goes in the clear.
             if not _whole(error):
@@ -116,13 +116,16 @@ class POP3(OAuthClient[bytes], poplib.POP3):
         return reply
 
     def _oauth_check_upgrade(self) -> None:
+        from ._tls import plaintext_waiting
+
         if plaintext_waiting(self.sock, self.file):
             raise poplib.error_proto("-ERR plaintext follows the answer to STLS: the connection is attacked")
 
     def _oauth_ready(self) -> socket.socket:
         if self.sock is None:
             raise poplib.error_proto("-ERR not connected")
-        return cast(socket.socket, self.sock)
+        sock: socket.socket = self.sock
+        return sock
 
     def _oauth_address(self) -> tuple[str, int]:
         return self.host, self.port
@@ -158,7 +161,7 @@ class POP3(OAuthClient[bytes], poplib.POP3):
         finally:
             self._debugging = level
         if level:
-            print("*resp*", repr(self._oauth_redact.octets(line)))
+            print("*resp*", repr(self._oauth_redact(line)))
         word, _, rest = line.partition(b" ")
         if word not in (b"+OK", b"+", b"-ERR"):
             raise poplib.error_proto(line)
@@ -187,5 +190,5 @@ class POP3_SSL(POP3, poplib.POP3_SSL):  # type: ignore[misc]  # typeshed: each h
 
         @functools.wraps(poplib.POP3_SSL.__init__)
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            args, kwargs = verified(super(POP3, self).__init__, args, kwargs)
+            args, kwargs = self._oauth_verified(super(POP3, self).__init__, args, kwargs)
             super().__init__(*args, **kwargs)

@@ -6,15 +6,17 @@ clients carry the octets and know no mechanism.
 
 from __future__ import annotations
 
-import json
 import re
-import urllib.parse
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections import namedtuple
 
-from .credentials import OAuth1Credentials, check_text, check_token
+from ._checks import check_text, check_token
 from .errors import CredentialsError
-from .signing import oauth10a_header, xoauth_string
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from .credentials import OAuth1Credentials
 
 __all__ = ["MECHANISMS", "Exchange", "ServerError", "build", "candidates", "choose"]
 
@@ -22,8 +24,11 @@ __all__ = ["MECHANISMS", "Exchange", "ServerError", "build", "candidates", "choo
 MECHANISMS = {"OAuth 2": ("XOAUTH2", "OAUTHBEARER"), "OAuth 1.0a": ("XOAUTH", "OAUTH10A")}
 
 
-@dataclass(frozen=True)
-class ServerError:
+# No dataclass, and not typing's NamedTuple: either takes longer to load than all that a login with a token needs.
+_Said = namedtuple("_Said", ("status", "scope", "schemes", "openid_configuration"), defaults=(None, None, None, None))
+
+
+class ServerError(_Said):
     """What a server says in the challenge that precedes a refusal (RFC 7628 section 3.2.2, Google's XOAUTH2 page).
 
     Attributes:
@@ -33,14 +38,13 @@ class ServerError:
         openid_configuration: address of a discovery document, or None.
     """
 
-    status: str | None = None
-    scope: str | None = None
-    schemes: str | None = None
-    openid_configuration: str | None = None
+    __slots__ = ()
 
     @classmethod
     def parse(cls, challenge: bytes) -> ServerError:
         """Read the JSON of a refusal; whatever is not readable is simply not said."""
+        import json
+
         try:
             said = json.loads(challenge)
         except (ValueError, RecursionError):
@@ -52,7 +56,7 @@ class ServerError:
             for name, value in said.items()
             if isinstance(value, str | int) and not isinstance(value, bool) and value != ""
         }
-        return cls(**{name: text[name] for name in cls.__dataclass_fields__ if name in text})
+        return cls(**{name: text[name] for name in cls._fields if name in text})
 
 
 class Exchange:
@@ -149,7 +153,9 @@ def build(
     """
     if host:
         check_text("host name", host)
-    if isinstance(credential, OAuth1Credentials):
+    if mechanism in MECHANISMS["OAuth 1.0a"] and not isinstance(credential, str):
+        from .signing import oauth10a_header, xoauth_string
+
         if mechanism == "XOAUTH":
             message = xoauth_string(identity, credential, nonce=nonce, timestamp=timestamp)
             return Exchange(mechanism, message.encode("ascii"), b"", _signed_secrets(message))
@@ -158,7 +164,7 @@ def build(
         header = oauth10a_header(host, port, credential, nonce=nonce, timestamp=timestamp)
         return Exchange(mechanism, _rfc7628(authzid, host, port, header), b"\x01", _signed_secrets(header))
     check_text("user name", identity)
-    check_token(credential)
+    credential = check_token(credential)
     if mechanism == "XOAUTH2":
         # Google's format: no escaping, "user" is the mailbox; a refusal is acknowledged with an empty line.
         return Exchange(mechanism, f"user={identity}\x01auth=Bearer {credential}\x01\x01".encode(), b"", (credential,))
@@ -167,8 +173,10 @@ def build(
 
 def _signed_secrets(message: str) -> tuple[str, ...]:
     """Return the values of a signed message that would let somebody else use it, as they stand there and decoded."""
+    from urllib.parse import unquote
+
     encoded = re.findall(r'oauth_(?:signature|token)="([^"]+)"', message)
-    return (*encoded, *map(urllib.parse.unquote, encoded))
+    return (*encoded, *map(unquote, encoded))
 
 
 def _rfc7628(authzid: str, host: str, port: int, authorization: str) -> bytes:

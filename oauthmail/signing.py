@@ -11,10 +11,14 @@ import base64
 import hmac
 import re
 import urllib.parse
-from collections.abc import Iterable
 
-from .credentials import OAuth1Credentials
 from .errors import CredentialsError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .credentials import OAuth1Credentials
 
 __all__ = [
     "base_string_uri",

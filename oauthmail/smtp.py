@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 import smtplib
-import socket
 import sys
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
 
 from ._client import OAuthClient
-from ._deadline import bounded
-from ._tls import Upgrade, plaintext_waiting, verified
 from .errors import AuthenticationError, MechanismError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Collection
+    from typing import Any
 
 __all__ = ["SMTP", "SMTP_SSL", "SMTPMechanismError", "SMTPOAuthError"]
 
@@ -63,7 +64,7 @@ class SMTP(OAuthClient[tuple[int, bytes]], smtplib.SMTP):
         return super()._get_socket(host, port, timeout)  # type: ignore[misc,no-any-return]  # not in typeshed
 
     def _print_debug(self, *args: object) -> None:
-        super()._print_debug(*map(self._oauth_redact.any, args))  # type: ignore[misc]  # not in typeshed
+        super()._print_debug(*map(self._oauth_redact, args))  # type: ignore[misc]  # not in typeshed
 
     def starttls(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
         """Put the connection into TLS mode, verifying the server unless a ``context`` says otherwise.
@@ -75,13 +76,14 @@ class SMTP(OAuthClient[tuple[int, bytes]], smtplib.SMTP):
             smtplib.SMTPServerDisconnected: somebody put plaintext in behind the server's answer.
             ssl.SSLError: the handshake or the verification failed; the connection is closed.
         """
-        args, arguments = verified(super().starttls, args, kwargs)
-        arguments["context"] = Upgrade(arguments["context"], self._oauth_check_upgrade, self._oauth_drop)
+        args, kwargs = self._oauth_upgrading(super().starttls, args, kwargs)
         self._oauth_ready()
-        with bounded(self, self._oauth_reads_from):
-            return super().starttls(*args, **arguments)
+        with self._oauth_bounded():
+            return super().starttls(*args, **kwargs)
 
     def _oauth_check_upgrade(self) -> None:
+        from ._tls import plaintext_waiting
+
         if plaintext_waiting(self._oauth_ready(), self.file):
             raise smtplib.SMTPServerDisconnected("plaintext follows the answer to STARTTLS: the connection is attacked")
 
@@ -146,5 +148,5 @@ class SMTP_SSL(SMTP, smtplib.SMTP_SSL):
 
         @functools.wraps(smtplib.SMTP_SSL.__init__)
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            args, kwargs = verified(super().__init__, args, kwargs)
+            args, kwargs = self._oauth_verified(super().__init__, args, kwargs)
             super().__init__(*args, **kwargs)

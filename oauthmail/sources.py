@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from ._checks import FixedToken
 from .credentials import OAuth1Credentials, OAuth2Credentials, TokenSource, access_token_in
 from .errors import CredentialsError
 
@@ -42,7 +43,7 @@ def adapt(
     if isinstance(credentials, Mapping) and {"refresh_token", "client_id"} <= credentials.keys():
         return cast(TokenSource, _foreign().AuthorizedUser(credentials))
     if isinstance(credentials, str | OAuth2Credentials | Mapping):
-        return _Fixed(access_token_in(credentials))
+        return FixedToken(access_token_in(credentials))
     if isinstance(credentials, type):
         raise CredentialsError(f"pass an object, not the class {credentials.__name__}")
     # Order matters: a requests session is callable by nobody, but a google-auth object has a "token" too.
@@ -94,16 +95,6 @@ def _oauth1_client(client: Any) -> OAuth1Credentials:
     return OAuth1Credentials(
         client.client_key, client.client_secret or "", client.resource_owner_key, client.resource_owner_secret or ""
     )
-
-
-class _Fixed:
-    """One access token and no way to another."""
-
-    def __init__(self, access_token: str) -> None:
-        self._access_token = access_token
-
-    def token(self, *, rejected: str | None = None) -> str:
-        return self._access_token
 
 
 class _Callable:

@@ -78,8 +78,8 @@ class Deputy(OAuthClient[Any]):
 
     def _oauth_clean(self, value: Any) -> Any:
         if isinstance(value, tuple):
-            return tuple(map(self._oauth_redact.any, value))
-        return self._oauth_redact.any(value)
+            return tuple(map(self._oauth_redact, value))
+        return self._oauth_redact(value)
 
 
 class _SMTP(Deputy, of=SMTP):
@@ -88,8 +88,6 @@ class _SMTP(Deputy, of=SMTP):
 
 class _IMAP(Deputy, of=IMAP4):
     _oauth_shows = ("_mesg", "_log", "_append_untagged")
-    # IMAP4's is for what only its own objects can watch for after the login.
-    _oauth_login = OAuthClient._oauth_login
 
     def _get_response(self) -> Any:
         try:

@@ -87,16 +87,10 @@ class _Signed(OAuthClient[Any]):
 
     message: str | None = None
 
-    def _oauth_attempt(self, mechanism: str, identity: str, credential: OAuth1Credentials | str) -> Any:
+    def _oauth_exchange(self, mechanism: str, identity: str, credential: OAuth1Credentials | str) -> sasl.Exchange:
         if self.message is None:
-            return super()._oauth_attempt(mechanism, identity, credential)
-        exchange = sasl.Exchange(mechanism, self.message.encode("ascii"), b"", sasl._signed_secrets(self.message))
-        self._oauth_redact = self._oauth_redact.adding(*exchange.secrets)
-        with self._oauth_exchange():
-            accepted, reply = self._oauth_converse(exchange)
-        if accepted:
-            return reply
-        raise self._oauth_refusal(exchange, reply, identity)
+            return super()._oauth_exchange(mechanism, identity, credential)
+        return sasl.Exchange(mechanism, self.message.encode("ascii"), b"", sasl._signed_secrets(self.message))
 
 
 class _SMTP(_Signed, SMTP):
