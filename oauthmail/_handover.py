@@ -1,0 +1,154 @@
+"""Hands one message over on a client's connection, in as few round trips as the server's extensions allow.
+
+::
+
+    C: MAIL FROM:<…>                        all at once with PIPELINING (RFC 2920)
+    C: RCPT TO:<…>
+    C: DATA
+    S: 250, 250, 354
+    C: the message, and its end
+    S: 250
+
+    C: MAIL FROM:<…>                        with CHUNKING, too (RFC 3030)
+    C: RCPT TO:<…>
+    C: BDAT 1234 LAST and the message
+    S: 250, 250, 250
+"""
+
+from __future__ import annotations
+
+import contextlib
+import smtplib
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from ._transaction import Transaction
+
+__all__ = ["UNANSWERED", "hand_over", "shown"]
+
+#: Commands whose replies may be outstanding while more is sent. So many replies fit the buffers between client and
+#: server, so that neither waits for the other to read.
+UNANSWERED = 250
+
+# Chunks of a large message that are under way before the first of their replies is waited for.
+_CHUNKS = 4
+
+
+def hand_over(client: Any, transaction: Transaction) -> dict[str, tuple[int, bytes]]:
+    """Send a message and return the recipients that were refused, with the replies.
+
+    Whatever happens, the client is left as smtplib leaves it: ready for another message, or closed.
+
+    Args:
+        client: an `oauthmail.SMTP` that has said EHLO.
+        transaction: nothing of it was sent.
+
+    Raises:
+        smtplib.SMTPException: as `smtplib.SMTP.sendmail`.
+    """
+    try:
+        _converse(client, transaction)
+        lost = None
+    except (smtplib.SMTPServerDisconnected, smtplib.SMTPResponseException) as error:
+        _hear_out(client, transaction, error)
+        client.close()
+        lost = error
+    except BaseException:
+        # Replies that nobody waits for any more would be taken for those to other commands.
+        client.close()
+        raise
+    if transaction.accepted:
+        return transaction.refused
+    refusal = transaction.failure()
+    if refusal is None and transaction.closing:
+        # smtplib takes a 421 to a single recipient for the end of it all.
+        refusal = smtplib.SMTPRecipientsRefused(transaction.refused)
+    if transaction.closing:
+        client.close()
+    elif lost is None:
+        client._rset()
+    if refusal is None and lost is not None:
+        raise lost
+    # smtplib, which waits for each reply, would have told the refusal and not have met what came after it.
+    assert refusal is not None, "neither accepted nor refused"  # noqa: S101  # a defect, not a condition
+    raise refusal from lost
+
+
+def _converse(client: Any, transaction: Transaction) -> None:
+    """Send what there is to send, as long as that makes sense, and read the replies to it."""
+    pipelined = "pipelining" in client.esmtp_features
+    for octets, asked, unanswered in _bursts(transaction, pipelined):
+        transaction.asked += asked
+        _write(client, octets)
+        if not _settle(client, transaction, unanswered):
+            break
+    hopeful = _settle(client, transaction, 0)
+    if transaction.started is None or transaction.started[0] != 354 or transaction.closing:
+        return
+    if hopeful:
+        transaction.asked += 1
+        _write(client, transaction.quoted())
+        _settle(client, transaction, 0)
+    elif transaction.answered > 0 and isinstance(transaction.failure(), smtplib.SMTPRecipientsRefused):
+        # RFC 2920 section 3.1: a server that goes on without recipients is told that there is no message.
+        transaction.asked += 1
+        _write(client, b".\r\n")
+        _settle(client, transaction, 0)
+    else:
+        # It goes on without a sender, with whatever it has in mind; an empty message may be sent to somebody.
+        client.close()
+
+
+def _settle(client: Any, transaction: Transaction, unanswered: int) -> bool:
+    """Read until no more than so many replies are outstanding, and tell whether it makes sense to go on."""
+    reply = client.getreply if client.debuglevel > 0 else client._oauth_replies().reply
+    while transaction.asked - transaction.answered > unanswered:
+        transaction.take(*reply())
+        if transaction.closing and not (transaction.committed and transaction.failure() is None):
+            return False
+    return transaction.failure() is None
+
+
+def _bursts(transaction: Transaction, pipelined: bool) -> Iterator[tuple[bytes, int, int]]:
+    """Return what is sent up to the end of the message, or up to DATA.
+
+    Returns:
+        Octets, the number of replies that they ask for, and how many may be outstanding before the next are sent.
+    """
+    size = UNANSWERED if pipelined else 1
+    content = transaction.chunks() if transaction.chunked else iter((b"data\r\n",))
+    commands = transaction.commands
+    for start in range(0, len(commands), size):
+        group = commands[start : start + size]
+        if pipelined and start + size >= len(commands):
+            group.append(next(content))
+        yield b"".join(group), len(group), size if pipelined else 0
+    for number, octets in enumerate(content):
+        yield octets, 1, 0 if not pipelined else UNANSWERED if number < _CHUNKS else _CHUNKS
+
+
+def _hear_out(client: Any, transaction: Transaction, lost: Exception) -> None:
+    """Read what a server has said before it stopped reading: why it refuses a large message, above all."""
+    if isinstance(lost.__cause__, OSError) and not isinstance(lost.__cause__, TimeoutError) and client.sock is not None:
+        with contextlib.suppress(OSError):
+            while transaction.asked > transaction.answered:
+                transaction.take(*client._oauth_replies().reply())
+
+
+def shown(client: Any, octets: bytes) -> None:
+    """Show *octets* to debug output and audit hooks, as smtplib shows what it sends."""
+    if client.debuglevel > 0:
+        client._print_debug("send:", repr(octets))
+    sys.audit("smtplib.send", client, octets)
+
+
+def _write(client: Any, octets: bytes) -> None:
+    shown(client, octets)
+    try:
+        client.sock.sendall(octets)
+    except OSError as error:
+        raise smtplib.SMTPServerDisconnected("Server not connected") from error

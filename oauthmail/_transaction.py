@@ -1,0 +1,235 @@
+"""One message on its way over SMTP, without a socket: its commands, and what the replies to them mean.
+
+Commands may travel before the replies to earlier ones are there (RFC 2920), and BDAT carries a message without a
+question in between (RFC 3030). Whatever the order on the wire, a `Transaction` is told the replies one by one and says
+what `smtplib.SMTP.sendmail` would have raised or returned for them.
+"""
+
+from __future__ import annotations
+
+import re
+import smtplib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    Reply = tuple[int, bytes]
+
+__all__ = ["ADDRESS", "CHUNK", "CLOSING", "Transaction", "canonical"]
+
+#: Octets of one BDAT command. Between two of them a refusal can still stop a large message.
+CHUNK = 1 << 20
+
+#: The reply code with which a server closes the connection (RFC 5321 section 3.8).
+CLOSING = 421
+
+# RFC 5322 section 2.1.1, without the line end.
+_LONGEST_LINE = 998
+
+_ATOM = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+#: An address that needs no parser, as most: dot-atoms (RFC 5322 section 3.2.3) on both sides. Parsing one costs more
+#: than all the rest of a command.
+ADDRESS = rf"{_ATOM}(?:\.{_ATOM})*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*"
+_plain = re.compile(ADDRESS).fullmatch
+_LINE_END = re.compile(r"[\r\n]")
+
+
+class Transaction:
+    """A message, its envelope, and the replies so far.
+
+    Attributes:
+        sender: the reverse path as the caller gave it.
+        recipients: the forward paths as the caller gave them.
+        mail_options: as the caller gave them.
+        commands: MAIL and each RCPT, as octets with their line ends.
+        encoding: of the commands; ``"utf-8"`` with SMTPUTF8.
+        octets: the message, as it was given.
+        chunked: whether BDAT carries it, not DATA.
+        answered: how many replies have come; the one to a RSET in front is not counted.
+        asked: how many have been asked for by what was sent.
+        committed: whether the message's last octets have been asked for, so that they may have arrived.
+        refused: recipients that were refused, with the reply.
+        started: the reply to DATA.
+        final: the reply to the message; to the first chunk that was refused, if one was.
+    """
+
+    __slots__ = (
+        "_mail",
+        "_verbatim",
+        "answered",
+        "asked",
+        "chunked",
+        "commands",
+        "committed",
+        "encoding",
+        "final",
+        "mail_options",
+        "octets",
+        "recipients",
+        "refused",
+        "sender",
+        "started",
+    )
+
+    def __init__(
+        self,
+        features: Mapping[str, str],
+        sender: str,
+        recipients: Sequence[str],
+        octets: bytes,
+        mail_options: Sequence[str] = (),
+        rcpt_options: Sequence[str] = (),
+        encoding: str = "ascii",
+    ) -> None:
+        """Prepare the commands.
+
+        Args:
+            features: the server's extensions, as ``esmtp_features`` has them.
+            sender: see `smtplib.SMTP.sendmail`, as for the rest.
+            recipients: at least one.
+            octets: the message.
+            mail_options: of the MAIL command.
+            rcpt_options: of each RCPT command.
+            encoding: of the commands, where SMTPUTF8 is not among the options.
+
+        Raises:
+            ValueError: a line end in an address or option.
+            UnicodeEncodeError: an address or option outside *encoding*.
+            smtplib.SMTPNotSupportedError: SMTPUTF8 is asked for and not offered.
+        """
+        self.sender = sender
+        self.recipients = recipients
+        self.mail_options = mail_options
+        self.octets = octets
+        self.answered = self.asked = 0
+        self.committed = False
+        self.refused: dict[str, Reply] = {}
+        self._mail: Reply | None = None
+        self.started: Reply | None = None
+        self.final: Reply | None = None
+        options = [*mail_options]
+        body = ""
+        if options:
+            lowered = [option.lower() for option in options]
+            if "smtputf8" in lowered:
+                if "smtputf8" not in features:
+                    raise smtplib.SMTPNotSupportedError("SMTPUTF8 not supported by server")
+                encoding = "utf-8"
+            body = next((option for option in lowered if option.startswith("body=")), "")
+        self._verbatim = body == "body=binarymime"
+        self.chunked = "chunking" in features and (self._verbatim or _crlf(octets))
+        if self.chunked and not body and "binarymime" in features and _binary(octets):
+            options.append("BODY=BINARYMIME")
+            self._verbatim = True
+        if "size" in features:
+            options.insert(0, f"size={len(octets)}")
+        self.encoding = encoding
+        self.commands = [_command("mail FROM:", sender, options, encoding)]
+        for each in recipients:
+            self.commands.append(_command("rcpt TO:", each, rcpt_options, encoding))
+
+    # --- what is sent ---------------------------------------------------------------------------------------------
+
+    def chunks(self) -> Iterator[bytes]:
+        """Return the message as BDAT commands with their octets."""
+        octets, end = self.octets, b"" if self._verbatim or self.octets.endswith(b"\r\n") else b"\r\n"
+        size = len(octets) + len(end)
+        if size <= CHUNK:
+            self.committed = True
+            yield b"BDAT %d LAST\r\n%b%b" % (size, octets, end)
+            return
+        octets += end
+        for start in range(0, size, CHUNK):
+            piece = octets[start : start + CHUNK]
+            self.committed = start + CHUNK >= size
+            yield b"BDAT %d%b\r\n%b" % (len(piece), b" LAST" if self.committed else b"", piece)
+
+    def quoted(self) -> bytes:
+        """Return the message as DATA takes it: dots doubled at the beginning of lines, and the line that ends it."""
+        self.committed = True
+        octets = self.octets
+        # Most large messages have no dot behind the first part, and looking for one is faster than for a line's first.
+        if octets.find(b"\n.", 0, octets.rfind(b".") + 1) >= 0:
+            octets = octets.replace(b"\n.", b"\n..")
+        return b"%b%b%b" % (
+            b"." if octets.startswith(b".") else b"",
+            octets,
+            b".\r\n" if octets.endswith(b"\r\n") else b"\r\n.\r\n",
+        )
+
+    # --- what is answered -----------------------------------------------------------------------------------------
+
+    def take(self, code: int, text: bytes) -> None:
+        """Note the next reply."""
+        at = self.answered
+        self.answered = at + 1
+        if at == 0:
+            self._mail = code, text
+        elif at <= len(self.recipients):
+            if code not in (250, 251):
+                self.refused[self.recipients[at - 1]] = code, text
+        elif not self.chunked and self.started is None:
+            self.started = code, text
+        elif self.final is None or self.final[0] == 250:
+            # Of several chunks the first that is refused decides, otherwise the last.
+            self.final = code, text
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the server has taken the message for at least one recipient."""
+        return self.committed and self.answered == self.asked and self.failure() is None
+
+    @property
+    def closing(self) -> bool:
+        """Whether one of the replies said that the server closes the connection."""
+        replies = (self._mail, self.started, self.final, *self.refused.values())
+        return any(reply is not None and reply[0] == CLOSING for reply in replies)
+
+    def failure(self) -> smtplib.SMTPException | None:
+        """Return what `smtplib.SMTP.sendmail` raises for the replies so far; None while they speak for the message."""
+        if self._mail is not None and self._mail[0] != 250:
+            return smtplib.SMTPSenderRefused(*self._mail, self.sender)
+        if self.refused and self.answered > len(self.recipients) and len(self.refused) == len(self.recipients):
+            return smtplib.SMTPRecipientsRefused(self.refused)
+        if self.started is not None and self.started[0] != 354:
+            return smtplib.SMTPDataError(*self.started)
+        if self.final is not None and self.final[0] != 250:
+            return smtplib.SMTPDataError(*self.final)
+        return None
+
+
+def _command(verb: str, address: str, options: Collection[str], encoding: str) -> bytes:
+    path = f"<{address}>" if _plain(address) else smtplib.quoteaddr(address)
+    text = f"{verb}{path}{' ' if options else ''}{' '.join(options)}"
+    if _LINE_END.search(text):
+        shown = text.replace("\n", "\\n").replace("\r", "\\r")
+        raise ValueError(f"command and arguments contain prohibited newline characters: {shown}")
+    return text.encode(encoding) + b"\r\n"
+
+
+def _crlf(octets: bytes) -> bool:
+    r"""Tell whether lines end in CRLF, as BDAT wants them; a server mends bare LF in what comes by DATA.
+
+    The first and the last line are looked at: the usual slip is a whole message written with ``\n``.
+    """
+    first, last = octets.find(b"\n"), octets.rfind(b"\n")
+    return octets[first - 1 : first] == b"\r" == octets[last - 1 : last] if first > 0 else first < 0
+
+
+def _binary(octets: bytes) -> bool:
+    """Tell whether a message can only travel as BODY=BINARYMIME: NUL, bare CR or LF, or lines over 998 octets."""
+    if b"\0" in octets or octets.count(b"\r") != octets.count(b"\r\n"):
+        return True
+    start = 0
+    while len(octets) - start > _LONGEST_LINE:
+        end = octets.rfind(b"\n", start, start + _LONGEST_LINE + 2)
+        if end < 0:
+            return True
+        start = end + 1
+    return False
+
+
+def canonical(octets: bytes) -> bytes:
+    """Return a message with CRLF line ends, if it was written with others."""
+    return octets if _crlf(octets) else octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
