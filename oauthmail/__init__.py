@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .account import Account
     from .applications import Application, ServiceAccount, load_application
+    from .bulk import SendCancelled, SendInterrupted, SendResult
     from .credentials import OAuth1Credentials, OAuth2Credentials, TokenSource
     from .errors import (
         AuthenticationError,
@@ -57,6 +58,9 @@ __all__ = [
     "Provider",
     "SMTPMechanismError",
     "SMTPOAuthError",
+    "SendCancelled",
+    "SendInterrupted",
+    "SendResult",
     "ServiceAccount",
     "Store",
     "StoreError",
@@ -69,6 +73,7 @@ __all__ = [
 _MODULES = {
     "account": ("Account",),
     "applications": ("Application", "ServiceAccount", "load_application"),
+    "bulk": ("SendCancelled", "SendInterrupted", "SendResult"),
     "credentials": ("OAuth1Credentials", "OAuth2Credentials", "TokenSource"),
     "errors": (
         "AuthenticationError",

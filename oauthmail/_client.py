@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any, ClassVar, Generic, TypeVar
 
     from ._redact import Redactor
-    from .credentials import OAuth1Credentials
+    from .credentials import OAuth1Credentials, TokenSource
     from .errors import AuthenticationError, MechanismError
     from .sasl import Exchange
 
@@ -47,6 +47,8 @@ class OAuthClient(Generic[Reply]):
 
     # Knows the secrets of the login that is under way; None between logins.
     _oauth_redactor: Redactor | None = None
+    # The arguments of a login that can be repeated with another token; never a token itself.
+    _oauth_again: tuple[str, OAuth1Credentials | TokenSource, str | None, bool] | None = None
     # What reads from the connection; see `bounded`.
     _oauth_reads_from: str = "file"
 

@@ -39,6 +39,7 @@ def login(
     allow_insecure: bool,
 ) -> Reply:
     """Log a client in; arguments, result and exceptions are those of `OAuthClient.authenticate_oauth`."""
+    client._oauth_again = None
     if token is None and isinstance(credentials, str):
         # The values in `credentials` are dataclasses, which take half as long to load as smtplib: not for this.
         return _login_with(client, identity, FixedToken(credentials), mechanism, allow_insecure)
@@ -48,8 +49,12 @@ def login(
     adapted = adapt(credentials, token, user=identity, protocol=client._oauth_protocol)
     if isinstance(adapted, OAuth1Credentials):
         chosen = _mechanism(client, identity, adapted, mechanism, allow_insecure)
-        return _attempt(client, chosen, identity, adapted)
-    return _login_with(client, identity, adapted, mechanism, allow_insecure)
+        reply = _attempt(client, chosen, identity, adapted)
+    else:
+        reply = _login_with(client, identity, adapted, mechanism, allow_insecure)
+    if not isinstance(adapted, FixedToken):
+        client._oauth_again = identity, adapted, mechanism, allow_insecure
+    return reply
 
 
 def _login_with(

@@ -83,7 +83,7 @@ class Upgrade:
     """
 
     def __init__(self, context: Any, check: Callable[[], None], drop: Callable[[], None]) -> None:
-        self._context = context
+        self.context = context
         self._check = check
         self._drop = drop
 
@@ -91,7 +91,7 @@ class Upgrade:
         """Check, then hand over to the real context; a failure leaves no connection behind."""
         try:
             self._check()
-            wrapped: ssl.SSLSocket = self._context.wrap_socket(sock, server_hostname=server_hostname)
+            wrapped: ssl.SSLSocket = self.context.wrap_socket(sock, server_hostname=server_hostname)
             return wrapped
         except BaseException:
             self._drop()

@@ -12,12 +12,15 @@ from .errors import AuthenticationError, MechanismError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from email.message import Message
     from typing import Any
 
     from _typeshed import SizedBuffer
 
+    from ._pipeline import Sending
     from ._replies import Replies
+    from .bulk import SendResult
 
 __all__ = ["SMTP", "SMTP_SSL", "SMTPMechanismError", "SMTPOAuthError"]
 
@@ -59,6 +62,9 @@ class SMTP(OAuthClient[tuple[int, bytes]], smtplib.SMTP):
     _oauth_no_mechanism = SMTPMechanismError
     _oauth_broken = smtplib.SMTPException
     _oauth_port = 0
+    # The unfinished run of send_messages(), if there is one; and the TLS context that starttls() was given.
+    _oauth_sending: Sending | None = None
+    _oauth_upgrade: Any = None
     #: Whether sendmail() and its like use the server's PIPELINING and CHUNKING; False, on a class or an object, is
     #: smtplib's way: one command at a time, and DATA.
     pipelining = True
@@ -86,7 +92,9 @@ class SMTP(OAuthClient[tuple[int, bytes]], smtplib.SMTP):
         args, kwargs = self._oauth_upgrading(super().starttls, args, kwargs)
         self._oauth_ready()
         with self._oauth_bounded():
-            return super().starttls(*args, **kwargs)
+            reply = super().starttls(*args, **kwargs)
+        self._oauth_upgrade = kwargs["context"].context
+        return reply
 
     # --- sending --------------------------------------------------------------------------------------------------
 
@@ -121,6 +129,7 @@ class SMTP(OAuthClient[tuple[int, bytes]], smtplib.SMTP):
             smtplib.SMTPServerDisconnected: the connection was lost.
             ValueError: a line end in an address or option; nothing was sent.
         """
+        self._oauth_settle()
         self.ehlo_or_helo_if_needed()
         recipients = [to_addrs] if isinstance(to_addrs, str) else list(to_addrs)
         extended = "pipelining" in self.esmtp_features or "chunking" in self.esmtp_features
@@ -137,6 +146,78 @@ class SMTP(OAuthClient[tuple[int, bytes]], smtplib.SMTP):
         # As in the parent, which goes on with SMTPUTF8's until the next reset.
         self.command_encoding = transaction.encoding
         return hand_over(self, transaction)
+
+    def send_message(
+        self,
+        msg: Message,
+        from_addr: str | None = None,
+        to_addrs: str | Sequence[str] | None = None,
+        mail_options: Sequence[str] = (),
+        rcpt_options: Sequence[str] = (),
+    ) -> dict[str, tuple[int, bytes]]:
+        """Send a message object as `smtplib.SMTP.send_message` does, written out faster and sent by `sendmail`.
+
+        Args:
+            msg: an `email.message.EmailMessage` or `email.message.Message`; Bcc is not sent.
+            from_addr: the envelope's sender; otherwise the one that the header names.
+            to_addrs: the envelope's recipients; otherwise those that the header names.
+            mail_options: of the MAIL command.
+            rcpt_options: of each RCPT command.
+
+        Returns:
+            As `sendmail`.
+
+        Raises:
+            ValueError: the message has been resent more than once, so that its header does not tell the envelope.
+            smtplib.SMTPNotSupportedError: an address is not ASCII, and the server does not offer SMTPUTF8.
+            smtplib.SMTPException: as `sendmail`.
+        """
+        self.ehlo_or_helo_if_needed()
+        if not self.pipelining:
+            return super().send_message(msg, from_addr, to_addrs, mail_options, rcpt_options)
+        from ._outgoing import envelope, octets
+
+        sender, recipients, needed = envelope(msg, from_addr, to_addrs, self.has_extn("smtputf8"))
+        return self.sendmail(sender, recipients, octets(msg, needed), (*mail_options, *needed), rcpt_options)
+
+    def send_messages(
+        self, messages: Iterable[Message | tuple[str, str | Sequence[str], bytes]], *, window: int = 128
+    ) -> Iterator[SendResult]:
+        """Send many messages, each under way before the server has answered the ones before it.
+
+        The iterable is read only as far as messages can be sent, and a bounded number of them is in memory. Where the
+        server does not offer PIPELINING, or a method that sending is made of is overridden, one goes after the other.
+        If the login ends meanwhile, as it does when a token expires, another connection is made, with a fresh token
+        of the `TokenSource` that logged in.
+
+        Args:
+            messages: message objects, whose header names sender and recipients, or tuples ``(from_addr, to_addrs,
+                octets)``.
+            window: how many messages may be under way.
+
+        Returns:
+            An iterator of `SendResult`, one for each message and in order; iterating over it is what sends. A message
+            that is refused, or cannot be written, is a result with an ``error``, and the others go on.
+
+        Raises:
+            SendInterrupted: the line dropped or timed out, or the server closed it: it names what was accepted, what
+                is in doubt and what was not sent. Raised by the iterator, after all results that are known.
+            SendCancelled: the same for Ctrl-C.
+            ValueError: the window is no number of messages.
+        """
+        from ._pipeline import Sending
+
+        return Sending(self, messages, window)
+
+    def putcmd(self, cmd: str, args: str = "") -> None:
+        """Send a command as `smtplib.SMTP.putcmd` does, once no other's reply is outstanding."""
+        self._oauth_settle()
+        super().putcmd(cmd, args)
+
+    def _oauth_settle(self) -> None:
+        """Wait for the replies to what a run of send_messages() has under way."""
+        if self._oauth_sending is not None:
+            self._oauth_sending.settle()
 
     def _oauth_own_steps(self) -> bool:
         """Tell whether every step of sending is this class's, so that they can be taken together."""
@@ -155,6 +236,22 @@ class SMTP(OAuthClient[tuple[int, bytes]], smtplib.SMTP):
         if type(self.file) is not Replies:
             self.file = Replies(sock, self.file)
         return self.file
+
+    def _oauth_log_in_again(self) -> None:
+        """Make another connection like this one, and log in with a fresh token."""
+        if self._oauth_again is None:
+            raise smtplib.SMTPServerDisconnected("nobody has logged in")
+        identity, source, mechanism, allow_insecure = self._oauth_again
+        upgrade = self._oauth_upgrade
+        self._oauth_drop()
+        code, text = self.connect(*self._oauth_address())
+        if code != 220:
+            self.close()
+            raise smtplib.SMTPConnectError(code, text)
+        if upgrade is not None:
+            self.starttls(context=upgrade)
+        self.authenticate_oauth(identity, source, mechanism=mechanism, allow_insecure=allow_insecure)
+        self.ehlo_or_helo_if_needed()
 
     # --- what a login needs ---------------------------------------------------------------------------------------
 
@@ -212,6 +309,7 @@ class SMTP(OAuthClient[tuple[int, bytes]], smtplib.SMTP):
 
     def _oauth_drop(self) -> None:
         self.close()
+        self._oauth_upgrade = None
         # The parent forgets in quit() only, and would send no EHLO after another connect().
         self.ehlo_resp = self.helo_resp = None
         self.esmtp_features = {}

@@ -12,7 +12,8 @@ PACKAGE = Path(__file__).parent.parent / "oauthmail"
 #: From the ground up. A package stands in one row as a whole.
 ROWS = [
     {"errors", "hints", "endpoint_hints", "_deadline", "_redact", "_replies", "_tls", "_transaction"},
-    {"_checks", "_handover", "_lines"},
+    {"_checks", "_handover", "_lines", "_outgoing", "bulk"},
+    {"_pipeline"},
     {"credentials"},
     {"signing", "providers", "applications"},
     {"sasl", "flows", "records"},

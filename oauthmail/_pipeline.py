@@ -1,0 +1,528 @@
+"""Many messages over one connection, each on its way before the server has answered the ones before it.
+
+::
+
+    C: RSET, MAIL, RCPT…, BDAT and message 1      with PIPELINING and CHUNKING (RFC 2920, RFC 3030)
+    C: RSET, MAIL, RCPT…, BDAT and message 2
+    S: 250 … for message 1
+    C: RSET, MAIL, RCPT…, BDAT and message 3
+
+    C: RSET, MAIL, RCPT…, DATA                    with PIPELINING alone
+    S: 250, 250, 250, 354
+    C: message 1; RSET, MAIL, RCPT…, DATA
+    S: 250; 250, 250, 250, 354
+
+A message that the server refuses may leave its envelope behind, to which the next one would be added: the RSET in front
+of each keeps them apart whatever happens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import smtplib
+import ssl
+from collections import deque
+from email.message import Message
+from typing import TYPE_CHECKING, Any
+
+from ._handover import hand_over, shown
+from ._outgoing import envelope, octets
+from ._redact import printable
+from ._transaction import CHUNK, CLOSING, Transaction, canonical
+from .bulk import SendCancelled, SendInterrupted, SendResult, Unfinished
+from .errors import OAuthMailError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["Sending"]
+
+# What may be under way: commands without a reply (replies of usual length to so many fit the buffers between client
+# and server, so that neither waits for the other to read), and octets of messages.
+_COMMANDS = 512
+_OCTETS = 16 << 20
+# Octets that are gathered before they are sent on a busy line.
+_BURST = 1 << 16
+# Octets that one call hands to the system. When a call fails over TLS it does not tell how far it came: one record.
+_PIECE, _RECORD = 1 << 18, 1 << 14
+# Seconds that a server has for closing the connection after it has said that it does.
+_PATIENCE = 5.0
+# Replies to MAIL that say that nobody is logged in any more (RFC 4954 section 6).
+_LOGIN_ENDED = (530, 535)
+
+
+class _Item:
+    """A message under way.
+
+    Attributes:
+        index: its place among the messages, from 0.
+        message: as it was given.
+        transaction: its commands and their replies; None until it is written.
+        end: the offset of its last octet among all that is sent on this connection; None until that is queued.
+        leading: whether the reply to the RSET in front of it is still to come.
+        done: whether its fate is known.
+        error: why it could not be written or sent.
+    """
+
+    __slots__ = ("done", "end", "error", "index", "leading", "message", "transaction")
+
+    def __init__(self, index: int, message: Any) -> None:
+        self.index = index
+        self.message = message
+        self.transaction: Transaction | None = None
+        self.end: int | None = None
+        self.leading = True
+        self.done = False
+        self.error: Exception | None = None
+
+    @property
+    def touched(self) -> bool:
+        """Whether the server has answered any of its commands."""
+        return self.transaction is not None and self.transaction.answered > 0
+
+    def failure(self) -> Exception | None:
+        """Return what speaks against it so far."""
+        if self.error is None and self.transaction is not None:
+            return self.transaction.failure()
+        return self.error
+
+    @property
+    def login_ended(self) -> bool:
+        """Whether it was refused because nobody is logged in."""
+        failure = self.failure()
+        return isinstance(failure, smtplib.SMTPSenderRefused) and failure.smtp_code in _LOGIN_ENDED
+
+    def decided(self) -> bool:
+        """Tell whether the replies so far make its fate certain."""
+        transaction = self.transaction
+        if self.error is not None or transaction is None:
+            return self.error is not None
+        return transaction.accepted or (transaction.failure() is not None and not transaction.closing)
+
+    def result(self) -> SendResult:
+        transaction, error = self.transaction, self.failure()
+        reply = None if transaction is None else transaction.final
+        if isinstance(error, smtplib.SMTPRecipientsRefused):
+            reply = next(iter(error.recipients.values()), None)
+        elif isinstance(error, smtplib.SMTPResponseException):
+            reply = error.smtp_code, bytes(error.smtp_error)  # type: ignore[arg-type]  # typeshed has str, too
+        return SendResult(self.index, {} if transaction is None else transaction.refused, reply, error)
+
+
+class Sending:
+    """The results of `SMTP.send_messages`, in order; iterating over it is what sends.
+
+    Another command on the client, or the end of its ``with`` block, waits for the replies that are outstanding first.
+    """
+
+    def __init__(self, client: Any, messages: Iterable[Any], window: int) -> None:
+        if window < 1:
+            raise ValueError(f"the window must be a number of messages, 1 at least, not {window!r}")
+        self._client = client
+        self._messages: Iterator[Any] | None = iter(messages)
+        self._window = window
+        self._count = 0
+        self._busy = False
+        # Messages in order: those to be sent once more, those without a result, those whose replies come next; and
+        # results that nobody has taken yet.
+        self._again: deque[_Item] = deque()
+        self._under_way: deque[_Item] = deque()
+        self._awaiting: deque[_Item] = deque()
+        self._ready: deque[SendResult] = deque()
+        # One that has to have the connection to itself; and with DATA the one whose envelope is not answered.
+        self._alone: _Item | None = None
+        self._opening: _Item | None = None
+        # Octets of messages under way.
+        self._octets = 0
+        self._accepted: list[range] = []
+        self._closing: bytes | None = None
+        # Whether the login that ended is to be repeated, and whether the last one has not been of any use yet.
+        self._login_ended = self._fresh = False
+        self._failure: BaseException | None = None
+        self._source_error: BaseException | None = None
+        self._sock: Any = client.sock
+        self._connected()
+
+    def _connected(self) -> None:
+        """Begin on a connection that nothing was sent on."""
+        self._mode = ""
+        # What is queued and not sent, and the number of its commands; the number of replies outstanding.
+        self._out: list[bytes] = []
+        self._queued = self._owed = 0
+        # Offsets of the end of what is queued, and of what may have reached the server.
+        self._end = self._sent = self._reached = 0
+        self._awaiting.clear()
+        self._opening = None
+        self._login_ended = False
+
+    def __iter__(self) -> Iterator[SendResult]:
+        return self
+
+    def __next__(self) -> SendResult:
+        while not self._ready:
+            if self._failure is not None:
+                failure, self._failure = self._failure, None
+                raise failure
+            if not self._progress(pull=True):
+                self._client._oauth_sending = None
+                if self._source_error is not None:
+                    error, self._source_error = self._source_error, None
+                    raise error
+                raise StopIteration
+        return self._ready.popleft()
+
+    def stop(self) -> None:
+        """Take no more messages; the results of those under way are still to be had by iterating."""
+        self._messages = None
+
+    def settle(self) -> None:
+        """Wait for the replies to all that was sent, and keep the results, so that the connection is free."""
+        while not self._busy and self._progress(pull=False):
+            pass
+
+    # --- one thing after the other --------------------------------------------------------------------------------
+
+    def _progress(self, *, pull: bool) -> bool:
+        """Do the next thing there is to do, and tell whether there was one; what fails is kept for `__next__`."""
+        if self._failure is not None:
+            return False
+        other = self._client._oauth_sending
+        if other is not None and other is not self:
+            other.settle()
+        self._client._oauth_sending = self
+        self._busy = True
+        try:
+            return self._advance(pull)
+        except (OSError, OAuthMailError) as error:
+            said = self._closing and printable(self._closing.decode("utf-8", "replace"))
+            reason = f"the server closes the connection: {said}" if said else f"the connection was lost: {error}"
+            self._failure = self._over(SendInterrupted, reason)
+            self._failure.__cause__ = error
+        except KeyboardInterrupt as error:
+            self._failure = self._over(SendCancelled, "interrupted")
+            self._failure.__cause__ = error
+        except BaseException:
+            self._failure = self._over(SendInterrupted, "interrupted")
+            raise
+        finally:
+            self._busy = False
+        return True
+
+    def _advance(self, pull: bool) -> bool:
+        if not self._mode:
+            if not pull:
+                return False
+            self._begin()
+        if self._client.sock is not self._sock or self._sock is None:
+            raise smtplib.SMTPServerDisconnected("somebody has closed the connection")
+        if pull and self._room():
+            if self._owed:
+                self._hear(wait=False)
+                if self._ready:
+                    return True
+            # On an idle line nothing is gained by waiting for more; on a busy one, larger bursts cost less.
+            if self._queue_next() and self._owed and self._end - self._sent < _BURST:
+                return True
+        if self._out and self._closing is None and not self._login_ended:
+            self._flush()
+        elif self._owed:
+            self._hear_all() if self._login_ended else self._hear(wait=True)
+        elif self._closing is not None:
+            raise smtplib.SMTPResponseException(CLOSING, self._closing)
+        elif self._login_ended:
+            self._log_in_again()
+        elif self._alone is not None and self._alone.transaction is not None:
+            self._hand_over_alone(self._alone, self._alone.transaction)
+        else:
+            return self._messages is not None and pull
+        return True
+
+    def _begin(self) -> None:
+        client = self._client
+        client.ehlo_or_helo_if_needed()
+        self._sock = client.sock
+        if not client._oauth_own_steps() or "pipelining" not in client.esmtp_features:
+            self._mode = "one by one"
+            return
+        client._oauth_replies()
+        self._mode = "BDAT" if "chunking" in client.esmtp_features else "DATA"
+
+    def _room(self) -> bool:
+        """Tell whether another message can be put under way."""
+        return (
+            (self._messages is not None or bool(self._again))
+            and self._alone is None
+            and self._opening is None
+            and self._closing is None
+            and not self._login_ended
+            and len(self._under_way) < self._window
+            and self._owed + self._queued < _COMMANDS
+            and self._octets < _OCTETS
+        )
+
+    # --- sending --------------------------------------------------------------------------------------------------
+
+    def _next_item(self) -> _Item | None:
+        if self._again:
+            return self._again.popleft()
+        if self._messages is None:
+            return None
+        # Whoever makes the messages may use the client, too.
+        self._busy = False
+        try:
+            message = next(self._messages)
+        except StopIteration:
+            self._messages = None
+            return None
+        except BaseException as error:
+            # Those under way get their results first: nothing is lost by what goes wrong with others.
+            self._messages, self._source_error = None, error
+            return None
+        finally:
+            self._busy = True
+        self._count += 1
+        return _Item(self._count - 1, message)
+
+    def _queue_next(self) -> bool:
+        """Take a message, write it out and queue it; tell whether there was one."""
+        item = self._next_item()
+        if item is None:
+            return False
+        self._under_way.append(item)
+        try:
+            item.transaction = transaction = self._written(item.message)
+        except Exception as error:
+            # Of whatever kind, it concerns this message alone.
+            item.error = error
+            self._settled(item)
+            return True
+        self._octets += len(transaction.octets)
+        if self._mode == "one by one" or not self._fits(transaction):
+            self._alone = item
+            return True
+        tail = list(transaction.chunks()) if self._mode == "BDAT" else [b"data\r\n"]
+        transaction.asked = len(transaction.commands) + len(tail)
+        self._queue(item, [b"rset\r\n", *transaction.commands, *tail], transaction.asked + 1)
+        self._awaiting.append(item)
+        if self._mode == "DATA":
+            item.end = None
+            self._opening = item
+        return True
+
+    def _written(self, message: Any) -> Transaction:
+        features = self._client.esmtp_features
+        if isinstance(message, Message):
+            sender, recipients, options = envelope(message, None, None, "smtputf8" in features)
+            return Transaction(features, sender, recipients, octets(message, options), options)
+        if not isinstance(message, tuple) or len(message) != 3:
+            raise TypeError(
+                f"expected a message object or a tuple (from_addr, to_addrs, octets), not {type(message).__name__}"
+            )
+        sender, recipients, text = message
+        if not isinstance(text, bytes):
+            raise TypeError(f"the message in a tuple must be bytes, not {type(text).__name__}")
+        recipients = [recipients] if isinstance(recipients, str) else list(recipients)
+        return Transaction(features, sender, recipients, canonical(text))
+
+    def _fits(self, transaction: Transaction) -> bool:
+        """Tell whether a message can travel with others: a large one is worth waiting for the server's consent."""
+        return (
+            len(transaction.commands) < _COMMANDS // 2
+            and len(transaction.octets) <= 4 * CHUNK
+            and (transaction.chunked or self._mode == "DATA")
+        )
+
+    def _queue(self, item: _Item, pieces: list[bytes], commands: int) -> None:
+        self._out += pieces
+        self._queued += commands
+        self._end += sum(map(len, pieces))
+        item.end = self._end
+
+    def _flush(self) -> None:
+        """Send what is queued."""
+        burst = b"".join(self._out)
+        self._out.clear()
+        self._owed += self._queued
+        self._queued = 0
+        shown(self._client, burst)
+        try:
+            self._send(memoryview(burst))
+        except OSError as error:
+            if not isinstance(error, TimeoutError):
+                # What the server has said before it hung up leaves less in doubt.
+                self._hear_all()
+            raise smtplib.SMTPServerDisconnected("Server not connected") from error
+
+    def _send(self, burst: memoryview) -> None:
+        sock = self._client.sock
+        tls = isinstance(sock, ssl.SSLSocket)
+        size = _RECORD if tls else _PIECE
+        while burst:
+            # Before the call: an interruption may come between it and the next statement.
+            self._reached = self._sent + min(size, len(burst))
+            try:
+                sent = sock.send(burst[:size])
+            except OSError:
+                if not tls:
+                    self._reached = self._sent
+                raise
+            self._sent += sent
+            burst = burst[sent:]
+        self._reached = self._sent
+
+    # --- hearing --------------------------------------------------------------------------------------------------
+
+    def _hear(self, *, wait: bool) -> None:
+        """Take the replies that have arrived; wait for the first one if told to."""
+        client = self._client
+        if client.debuglevel > 0:
+            # Which shows them.
+            if wait:
+                self._heard(*client.getreply())
+            return
+        replies = client._oauth_replies()
+        if wait:
+            self._heard(*replies.reply())
+        else:
+            replies.look()
+        while self._owed and (found := replies.arrived()) is not None:
+            self._heard(*found)
+
+    def _hear_all(self) -> None:
+        """Take the replies that are outstanding, as far as they come."""
+        with contextlib.suppress(OSError):
+            while self._owed:
+                self._hear(wait=True)
+        self._owed = 0
+
+    def _heard(self, code: int, text: bytes) -> None:
+        item = self._awaiting[0]
+        transaction = item.transaction
+        assert transaction is not None, "queued without having been written"  # noqa: S101  # a defect, not a condition
+        self._owed -= 1
+        if code == CLOSING and self._closing is None:
+            self._closing = b"%d %b" % (code, text)
+            timeout = self._client.sock.gettimeout()
+            self._client.sock.settimeout(_PATIENCE if timeout is None else min(timeout, _PATIENCE))
+        if item.leading:
+            item.leading = False
+            if code not in (250, CLOSING):
+                raise smtplib.SMTPResponseException(code, text)
+            return
+        if code < 0:
+            raise smtplib.SMTPResponseException(code, text)
+        transaction.take(code, text)
+        if item is self._opening and transaction.started is not None:
+            self._opened(item, transaction)
+        if transaction.answered == transaction.asked:
+            self._awaiting.popleft()
+            self._settled(item)
+
+    def _opened(self, item: _Item, transaction: Transaction) -> None:
+        """Queue what follows the reply to DATA."""
+        self._opening = None
+        if transaction.started is None or transaction.started[0] != 354 or self._closing is not None:
+            return
+        failure = transaction.failure()
+        if failure is None:
+            text = transaction.quoted()
+        elif isinstance(failure, smtplib.SMTPRecipientsRefused):
+            # RFC 2920 section 3.1: a server that goes on without recipients is told that there is no message.
+            text = b".\r\n"
+        else:
+            raise smtplib.SMTPServerDisconnected("the server goes on without a sender")
+        transaction.asked += 1
+        self._queue(item, [text], 1)
+
+    def _settled(self, item: _Item) -> None:
+        """Note that there is nothing more to hear of a message, and make results of those that are next."""
+        item.done = item.decided()
+        if item.login_ended and not self._fresh and self._client._oauth_again is not None:
+            self._login_ended = True
+        if not self._login_ended:
+            self._emit()
+
+    def _emit(self) -> None:
+        while self._under_way and self._under_way[0].done:
+            item = self._under_way[0]
+            self._note(item.result())
+            self._under_way.popleft()
+            if item.transaction is not None:
+                self._octets -= len(item.transaction.octets)
+
+    def _note(self, result: SendResult) -> None:
+        self._ready.append(result)
+        if not result.accepted:
+            return
+        self._fresh = False
+        last = self._accepted[-1] if self._accepted else None
+        if last is not None and last.stop == result.index:
+            self._accepted[-1] = range(last.start, result.index + 1)
+        else:
+            self._accepted.append(range(result.index, result.index + 1))
+
+    # --- what does not go on with the others ----------------------------------------------------------------------
+
+    def _hand_over_alone(self, item: _Item, transaction: Transaction) -> None:
+        """Hand over a message that has the connection to itself, by `hand_over` or by somebody's own methods."""
+        self._alone = None
+        client = self._client
+        try:
+            if client._oauth_own_steps():
+                hand_over(client, transaction)
+            else:
+                # What they do is not known, so any message that they do not get through with is in doubt.
+                transaction.committed = True
+                client.sendmail(
+                    transaction.sender, transaction.recipients, transaction.octets, transaction.mail_options
+                )
+        except (smtplib.SMTPSenderRefused, smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError) as refusal:
+            item.error = refusal
+            if client.sock is None:
+                self._closing = str(refusal).encode()
+                raise
+        except BaseException:
+            item.end = 0 if transaction.committed else None
+            raise
+        self._settled(item)
+
+    def _log_in_again(self) -> None:
+        """Make another connection for the messages that were refused because the login has ended."""
+        refused = [item for item in self._under_way if item.login_ended or not item.touched]
+        if any(not item.done and item.touched and not item.login_ended for item in self._under_way):
+            raise smtplib.SMTPServerDisconnected("the login ended, and the connection in the middle of a message")
+        self._again.extend(_Item(item.index, item.message) for item in refused)
+        self._under_way = deque(item for item in self._under_way if item not in refused)
+        self._octets = 0
+        self._fresh = True
+        self._client._oauth_log_in_again()
+        self._connected()
+        self._emit()
+
+    def _over(self, kind: type[SendInterrupted] | type[SendCancelled], reason: str) -> Any:
+        """Close the connection and return the exception that says what became of each message."""
+        with contextlib.suppress(OSError):
+            self._client.close()
+        self._client._oauth_sending = None
+        self._messages = None
+        in_doubt, unsent = [], []
+        for item in self._under_way:
+            if item.decided() and not (item.login_ended and self._login_ended):
+                # One that was being noted when somebody interrupted is there already.
+                if not self._ready or self._ready[-1].index != item.index:
+                    self._note(item.result())
+            elif item.end is not None and item.end <= self._reached and not self._after_goodbye(item):
+                in_doubt.append(Unfinished(item.index, item.message))
+            else:
+                unsent.append(Unfinished(item.index, item.message))
+        unsent += [Unfinished(item.index, item.message) for item in self._again]
+        return kind(reason, tuple(self._accepted), tuple(in_doubt), tuple(unsent))
+
+    def _after_goodbye(self, item: _Item) -> bool:
+        """Tell whether the server, before it came to a message, has said that it takes no more.
+
+        It reads commands in order, so one that it has not answered then it has not read.
+        """
+        if self._closing is None and not self._login_ended:
+            return False
+        return not item.touched or (item.transaction is not None and item.transaction.closing)
