@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hmac
 import re
+import string
 import urllib.parse
 
 from .errors import CredentialsError
@@ -32,30 +33,39 @@ __all__ = [
 ]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
+
+# RFC 5849 section 3.6, which, unlike urllib, has no exception for "/".
+_UNRESERVED = string.ascii_letters + string.digits + "-._~"
+#: What stands for each octet.
+_ENCODED = [chr(octet) if chr(octet) in _UNRESERVED else f"%{octet:02X}" for octet in range(256)]
 
 
 def percent_encode(text: str) -> str:
     """Encode everything but unreserved characters as ``%XX`` of the UTF-8 octets (RFC 5849 section 3.6)."""
-    # urllib's default also leaves "/" alone, which RFC 5849 section 3.6 forbids. Octets of a query that are not
-    # UTF-8 arrive here as lone surrogates and leave as the octets they were.
-    return urllib.parse.quote(text, safe="~", errors="surrogateescape")
+    # Octets of a query that are not UTF-8 arrive here as lone surrogates and leave as the octets they were. Latin-1
+    # has a character for each octet.
+    return text.encode("utf-8", "surrogateescape").decode("latin-1").translate(_ENCODED)
 
 
-def _split(url: str) -> urllib.parse.SplitResult:
-    """Take a request URL apart, refusing what cannot be signed or would break the XOAUTH message."""
+def _split(url: str) -> tuple[str, str]:
+    """Return base string URI and query of a request URL, refusing what cannot be signed or would break the message."""
     # A blank ends the URL inside "GET <url> <parameters>", and urlsplit drops tabs and line ends without a word.
-    if not re.fullmatch(r"[\x21-\x7e]+", url):
+    if not _VISIBLE.fullmatch(url):
         raise CredentialsError("the request URL must be a str of visible ASCII characters, others percent-encoded")
     try:
         parts = urllib.parse.urlsplit(url)
-        port = parts.port
+        host, port = parts.hostname, parts.port
     except ValueError as error:
         raise CredentialsError("the request URL has a malformed host or port") from error
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or port == 0:
+    if parts.scheme not in _DEFAULT_PORTS or not host or port == 0:
         raise CredentialsError("the request URL must be absolute: https://host/path")
     if "@" in parts.netloc:
         raise CredentialsError("the request URL must not carry a user name or password before its host")
-    return parts
+    authority = f"[{host}]" if ":" in host else host
+    if port not in (None, _DEFAULT_PORTS[parts.scheme]):
+        authority = f"{authority}:{port}"
+    return f"{parts.scheme}://{authority}{parts.path or '/'}", parts.query
 
 
 def base_string_uri(url: str) -> str:
@@ -67,17 +77,21 @@ def base_string_uri(url: str) -> str:
     Raises:
         CredentialsError: not an absolute http or https URL of visible ASCII.
     """
-    parts = _split(url)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    authority = host if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{host}:{parts.port}"
-    return f"{parts.scheme}://{authority}{parts.path or '/'}"
+    return _split(url)[0]
 
 
 def normalized_parameters(parameters: Iterable[tuple[str, str]]) -> str:
     """Return decoded name-value pairs encoded, sorted and joined (RFC 5849 section 3.4.1.3.2)."""
+    return _normalized(_encoded(parameters))
+
+
+def _encoded(parameters: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(percent_encode(name), percent_encode(value)) for name, value in parameters]
+
+
+def _normalized(encoded: Iterable[tuple[str, str]]) -> str:
     # Encoding comes before sorting: "{" sorts after "a", but "%7B" before it.
-    encoded = sorted((percent_encode(name), percent_encode(value)) for name, value in parameters)
-    return "&".join(f"{name}={value}" for name, value in encoded)
+    return "&".join([f"{name}={value}" for name, value in sorted(encoded)])
 
 
 def signature_base_string(method: str, url: str, oauth_parameters: Iterable[tuple[str, str]] = ()) -> str:
@@ -88,11 +102,17 @@ def signature_base_string(method: str, url: str, oauth_parameters: Iterable[tupl
         url: the request URL; the parameters of its query are signed too.
         oauth_parameters: decoded ``oauth_…`` pairs; ``realm`` and ``oauth_signature`` are left out.
     """
-    # Form decoding (RFC 5849 section 3.4.1.3.1): "+" is a space, empty values and repeated names count.
-    query = urllib.parse.parse_qsl(_split(url).query, keep_blank_values=True, errors="surrogateescape")
     signed = [(name, value) for name, value in oauth_parameters if name not in ("realm", "oauth_signature")]
-    parts = (method.upper(), base_string_uri(url), normalized_parameters([*query, *signed]))
-    return "&".join(map(percent_encode, parts))
+    return _base_string(method, url, _encoded(signed))
+
+
+def _base_string(method: str, url: str, encoded: list[tuple[str, str]]) -> str:
+    uri, query = _split(url)
+    if query:
+        # Form decoding (RFC 5849 section 3.4.1.3.1): "+" is a space, empty values and repeated names count.
+        decoded = urllib.parse.parse_qsl(query, keep_blank_values=True, errors="surrogateescape")
+        encoded = [*_encoded(decoded), *encoded]
+    return f"{percent_encode(method.upper())}&{percent_encode(uri)}&{percent_encode(_normalized(encoded))}"
 
 
 def sign_hmac_sha1(base_string: str, client_secret: str, resource_owner_secret: str = "") -> str:
@@ -103,13 +123,13 @@ def sign_hmac_sha1(base_string: str, client_secret: str, resource_owner_secret: 
 
 def request_url(url: str, requestor_id: str | None) -> str:
     """Return *url* with ``xoauth_requestor_id`` in its query; one that is there already is kept."""
-    parts = _split(url)
-    names = [name for name, _ in urllib.parse.parse_qsl(parts.query, keep_blank_values=True)]
+    _, query = _split(url)
+    names = [name for name, _ in urllib.parse.parse_qsl(query, keep_blank_values=True)]
     if requestor_id is None or "xoauth_requestor_id" in names:
         return url
     parameter = f"xoauth_requestor_id={percent_encode(requestor_id)}"
     head, hash_mark, fragment = url.partition("#")
-    return f"{head}{'&' if parts.query else '?' if '?' not in head else ''}{parameter}{hash_mark}{fragment}"
+    return f"{head}{'&' if query else '?' if '?' not in head else ''}{parameter}{hash_mark}{fragment}"
 
 
 def _signed(
@@ -120,7 +140,7 @@ def _signed(
     timestamp: int | str | None,
     version: str | None,
 ) -> dict[str, str]:
-    """Return the protocol parameters of RFC 5849 section 3.1, ``oauth_signature`` included."""
+    """Return the protocol parameters of RFC 5849 section 3.1, ``oauth_signature`` included, their values encoded."""
     if nonce is None:
         import secrets
 
@@ -129,23 +149,23 @@ def _signed(
         import time
 
         timestamp = int(time.time())
-    optional = {"oauth_token": credentials.resource_owner_key, "oauth_version": version}
-    parameters = {
+    values = {
         "oauth_consumer_key": credentials.client_key,
         "oauth_nonce": nonce,
         "oauth_signature_method": "HMAC-SHA1",
         "oauth_timestamp": str(timestamp),
-        **{name: value for name, value in optional.items() if value is not None},
+        "oauth_token": credentials.resource_owner_key,
+        "oauth_version": version,
     }
-    base_string = signature_base_string(method, url, parameters.items())
-    parameters["oauth_signature"] = sign_hmac_sha1(
-        base_string, credentials.client_secret, credentials.resource_owner_secret
-    )
-    return parameters
+    encoded = {name: percent_encode(value) for name, value in values.items() if value is not None}
+    base_string = _base_string(method, url, [*encoded.items()])
+    signature = sign_hmac_sha1(base_string, credentials.client_secret, credentials.resource_owner_secret)
+    encoded["oauth_signature"] = percent_encode(signature)
+    return encoded
 
 
-def _quoted(parameters: Iterable[tuple[str, str]]) -> str:
-    return ",".join(f'{percent_encode(name)}="{percent_encode(value)}"' for name, value in parameters)
+def _quoted(encoded: Iterable[tuple[str, str]]) -> str:
+    return ",".join([f'{name}="{value}"' for name, value in encoded])
 
 
 def xoauth_string(
@@ -173,7 +193,8 @@ def xoauth_string(
     Raises:
         CredentialsError: a URL that cannot be signed.
     """
-    url = request_url(url, credentials.requestor_id)
+    if credentials.requestor_id is not None:
+        url = request_url(url, credentials.requestor_id)
     parameters = _signed(method, url, credentials, nonce, timestamp, oauth_version)
     return f"{method.upper()} {url} {_quoted(sorted(parameters.items()))}"
 
@@ -205,4 +226,6 @@ def oauth10a_header(
     signed = _signed("POST", f"http://{authority}:{port}/", credentials, nonce, timestamp, oauth_version)
     order = ("consumer_key", "token", "signature_method", "timestamp", "nonce", "version", "signature")
     sent = [(name, signed[name]) for name in (f"oauth_{word}" for word in order) if name in signed]
-    return f"OAuth {_quoted([('realm', realm), *sent] if realm is not None else sent)}"
+    if realm is not None:
+        sent = [("realm", percent_encode(realm)), *sent]
+    return f"OAuth {_quoted(sent)}"

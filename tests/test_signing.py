@@ -159,6 +159,11 @@ def test_percent_encode_keeps_only_unreserved_characters(text: str, expected: st
     assert percent_encode(text) == expected
 
 
+@given(st.text(st.one_of(st.characters(codec="utf-8"), st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF))))
+def test_percent_encode_agrees_with_urllib_told_what_is_unreserved(text: str) -> None:
+    assert percent_encode(text) == urllib.parse.quote(text, safe="~", errors="surrogateescape")
+
+
 def test_query_octets_that_are_not_utf_8_are_signed_as_they_are() -> None:
     assert signature_base_string("GET", "https://h/?a=%FF").endswith("&a%3D%25FF")
 
