@@ -15,6 +15,8 @@ ROWS = [
     {"_checks", "_handover", "_lines", "_outgoing", "bulk"},
     {"_pipeline"},
     {"credentials"},
+    {"errors", "hints", "endpoint_hints", "_deadline", "_headers", "_redact", "_tls"},
+    {"credentials", "_flatten", "_lines"},
     {"signing", "providers", "applications"},
     {"sasl", "flows", "records"},
     {"foreign"},
