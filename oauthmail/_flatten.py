@@ -15,7 +15,7 @@ import functools
 import io
 import operator
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ._headers import headers_for
 
@@ -138,7 +138,56 @@ def _writer(message: Any, utf8: bool) -> _Writer | None:
     except Exception:
         # The generator will say what is wrong with the policy.
         return None
-    return None if headers is None else _Writer(headers, mangle=not utf8 or bool(policy.mangle_from_))
+    kind: Any = type(policy)
+    if headers is None or not _proved(kind):
+        return None
+    return _Writer(headers, mangle=not utf8 or bool(policy.mangle_from_))
+
+
+@functools.cache
+def _proved(kind: Any) -> bool:
+    """Tell whether this Python's generator writes a telling message as this module does, under that kind of policy.
+
+    A release of Python that writes something in another way makes this module slow, not wrong.
+    """
+    if {function.__module__ for function in _GENERATOR} != {email.generator.__name__}:
+        # It was changed before this module was imported.
+        return False
+    policy = kind(linesep=_CRLF)
+    try:
+        message = _telling(policy)
+        out = io.BytesIO()
+        email.generator.BytesGenerator(out, True, policy=policy).flatten(message)
+        headers = headers_for(policy)
+        if headers is None:
+            return False
+        writer = _Writer(headers, mangle=True)
+        writer.write(message)
+    except Exception:
+        return False
+    return b"".join(writer.chunks) == out.getvalue()
+
+
+def _telling(policy: Any) -> Message:
+    """Return a message with something of everything that this module writes by itself."""
+    message: Any = email.message.Message(policy)
+    message["To"] = '"A, B" <a@example.com>, c (d) <e@example.com>'
+    message["Date"] = "Mon, 01 Jan 2024 10:00:00 +0000"
+    message["Message-ID"] = "<1@example.com>"
+    message["Content-Type"] = 'multipart/mixed; boundary="b"'
+    message.preamble, message.epilogue = "From\r1\n", "From 2"
+    message._payload = []
+    # The longest value that is not folded, the shortest that is, and odd ones.
+    values = ("a" + " b" * 37, "a" + " b" * 37 + "c", "", " a  b ")
+    texts = ("", None, "From 3\n\rFrom 4\r\n.\r\r\nFrom 5", "line\r\n", "octet \udce9\n\r")
+    for text, value in zip(texts, (*values, "a\n b"), strict=True):
+        part: Any = email.message.Message(policy)
+        part._headers = [("X", value), ("Content-Transfer-Encoding", "8bit")]
+        part._payload = text
+        if "\n" not in value:
+            part["X"] = value
+        message._payload.append(part)
+    return cast("Message", message)
 
 
 @functools.lru_cache(256)

@@ -146,7 +146,8 @@ class _Modern(NamedTuple):
     #: By the bases of a header's class: whether its text is that of its parse tree, by construction.
     classes: dict[tuple[type, ...], bool]
     tokens: type
-    terminals: tuple[type, ...]
+    #: Returns the text of a parse tree, as ``str()`` does.
+    text: Callable[[Any], str]
     state: Callable[[], tuple[object, ...]]
     was: tuple[object, ...]
 
@@ -185,10 +186,34 @@ def _modern() -> _Modern:
         dict(registry._default_header_map),
         classes,
         parser.TokenList,
-        (parser.ValueTerminal, parser.WhiteSpaceTerminal),
+        _text_of_trees(parser),
         state,
         state(),
     )
+
+
+def _text_of_trees(parser: Any) -> Callable[[Any], str]:
+    joins = parser.TokenList.__str__
+    tokens = {kind for kind in vars(parser).values() if isinstance(kind, type) and issubclass(kind, parser.TokenList)}
+    joined = frozenset(kind for kind in tokens if kind.__str__ is joins)
+    value, space = parser.ValueTerminal, parser.WhiteSpaceTerminal
+
+    def leaves(tokens: Any, append: Callable[[str], None]) -> None:
+        for token in tokens:
+            kind = token.__class__
+            if kind is value or kind is space:
+                append(token)
+            elif kind in joined:
+                leaves(token, append)
+            else:
+                append(str(token))
+
+    def text(tree: Any) -> str:
+        found: list[str] = []
+        leaves((tree,), found.append)
+        return "".join(found)
+
+    return text
 
 
 class _ModernHeaders(Headers):
@@ -230,7 +255,7 @@ class _ModernHeaders(Headers):
         # Only the registry makes classes that name its module as theirs; another one may fold as it likes.
         if known is None or kind.__module__ != "email.headerregistry" or not value._parse_tree:
             return None
-        text = value if known else "".join(self._leaves((value._parse_tree,), []))
+        text = value if known else self._modern.text(value._parse_tree)
         line = f"{value.name}: {text}"
         return line if len(line) <= self._limit and line.isascii() and line.isprintable() else None
 
@@ -242,19 +267,6 @@ class _ModernHeaders(Headers):
             return None
         shape = self._shape(value._parse_tree)  # type: ignore[attr-defined]  # of email.headerregistry.BaseHeader
         return None if shape is None else (value.name, shape)  # type: ignore[attr-defined]  # as above
-
-    def _leaves(self, tokens: Any, leaves: list[str]) -> list[str]:
-        """Append the text of *tokens* to *leaves*, as ``str()`` of a token list has it."""
-        modern = self._modern
-        for token in tokens:
-            kind = token.__class__
-            if kind in modern.terminals:
-                leaves.append(token)
-            elif kind.__str__ is modern.tokens.__str__:
-                self._leaves(token, leaves)
-            else:
-                leaves.append(str(token))
-        return leaves
 
     def _shape(self, token: Any) -> Hashable | None:
         """Return a value that is equal for trees that are folded alike; None where that is not certain."""

@@ -9,10 +9,13 @@ from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from oauthmail._flatten import flatten
 
 from .flattening import POLICIES, Maker, assert_alike, corpus, generated, parents_way, parsing
+from .flattening_generated import Recipe, cooked, recipes
 
 
 @functools.cache
@@ -89,3 +92,9 @@ def test_a_usual_message_is_written_without_the_generator(make: Maker) -> None:
 
 def test_what_counts_the_generators_steps_sees_them() -> None:
     assert "_handle_multipart" in generated(functools.partial(parents_way, with_attachment()))
+
+
+@settings(deadline=None)
+@given(recipe=recipes(), utf8=st.booleans())
+def test_odd_messages_are_written_as_cpython_writes_them(recipe: Recipe, utf8: bool) -> None:
+    assert_alike(functools.partial(cooked, recipe), utf8=utf8)
