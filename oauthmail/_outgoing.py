@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import copy
-import email.generator
 import email.utils
-import io
 import re
 import smtplib
 
+from ._flatten import flatten
 from ._transaction import ADDRESS
 
 TYPE_CHECKING = False
@@ -65,13 +63,7 @@ def envelope(
 
 def octets(message: Message, options: Sequence[str]) -> bytes:
     """Return the message without Bcc, for an envelope with these options."""
-    sent = copy.copy(message)
-    del sent["Bcc"]
-    del sent["Resent-Bcc"]
-    policy = message.policy.clone(utf8=True) if options else None  # type: ignore[call-arg]  # compat32 has none
-    with io.BytesIO() as written:
-        email.generator.BytesGenerator(written, policy=policy).flatten(sent, linesep="\r\n")
-        return written.getvalue()
+    return flatten(message, utf8=bool(options))
 
 
 def _addresses(fields: list[str]) -> list[str]:

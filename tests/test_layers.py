@@ -11,12 +11,11 @@ PACKAGE = Path(__file__).parent.parent / "oauthmail"
 
 #: From the ground up. A package stands in one row as a whole.
 ROWS = [
-    {"errors", "hints", "endpoint_hints", "_deadline", "_redact", "_replies", "_tls", "_transaction"},
-    {"_checks", "_handover", "_lines", "_outgoing", "bulk"},
+    {"errors", "hints", "endpoint_hints", "_deadline", "_headers", "_redact", "_replies", "_tls", "_transaction"},
+    {"_checks", "_flatten", "_handover", "_lines", "bulk"},
+    {"_outgoing"},
     {"_pipeline"},
     {"credentials"},
-    {"errors", "hints", "endpoint_hints", "_deadline", "_headers", "_redact", "_tls"},
-    {"credentials", "_flatten", "_lines"},
     {"signing", "providers", "applications"},
     {"sasl", "flows", "records"},
     {"foreign"},
