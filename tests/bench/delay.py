@@ -25,11 +25,13 @@ class Way:
     Attributes:
         open: whether more may arrive.
         done: whether all that arrived has been sent, its end too.
+        spoke: whether something was sent since this was last set to False.
     """
 
     def __init__(self, source: socket.socket, target: socket.socket, delay: float) -> None:
         self.source, self.target = source, target
         self.open, self.done = True, False
+        self.spoke = False
         self._delay = delay
         # An empty chunk is the end.
         self._queue: collections.deque[tuple[float, memoryview]] = collections.deque()
@@ -71,6 +73,7 @@ class Way:
                 self._queue[0] = due, chunk[sent:]
                 return
             self._queue.popleft()
+            self.spoke = True
 
 
 class Proxy:
@@ -78,9 +81,11 @@ class Proxy:
 
     Attributes:
         port: where it listens on 127.0.0.1.
+        turns: how often a client sent something after it had been sent something.
     """
 
     def __init__(self, port: int, delay: float) -> None:
+        self.turns = 0
         self._upstream, self._delay = port, delay
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self._listener.setblocking(False)
@@ -104,12 +109,22 @@ class Proxy:
         if self._listener in ready:
             self._accept()
         arrived = set(ready)
-        for way in self._ways:
-            if way.source in arrived:
-                way.receive()
-            way.send(time.perf_counter())
+        for forth, back in zip(self._ways[::2], self._ways[1::2], strict=True):
+            for way in (forth, back):
+                if way.source in arrived:
+                    way.receive()
+            if forth.source in arrived and forth.open and back.spoke:
+                self.turns += 1
+                back.spoke = False
+            for way in (forth, back):
+                way.send(time.perf_counter())
         if any(way.done for way in self._ways):
             self._forget()
+
+    def counted(self) -> dict[str, int]:
+        """Return the turns since the last time."""
+        turns, self.turns = self.turns, 0
+        return {"turns": turns}
 
     def _accept(self) -> None:
         client, _ = self._listener.accept()
@@ -139,7 +154,7 @@ def main() -> None:
     arguments = parser.parse_args()
     proxy = Proxy(arguments.port, arguments.milliseconds / 2000)
     threading.Thread(target=proxy.run, daemon=True).start()
-    serve(proxy.port, lambda _: {})
+    serve(proxy.port, lambda _: proxy.counted())
 
 
 if __name__ == "__main__":

@@ -64,8 +64,11 @@ def side_by_side(
 
 def _turn(work: Callable[[int], object], seconds: float, most: int) -> int:
     """Return how often *work* is to be done so that it takes about *seconds*."""
-    # Something may have to be imported or filled.
+    # The first time something may have to be imported or filled; not for long.
+    begun = time.perf_counter()
     work(1)
+    if time.perf_counter() - begun > seconds:
+        return 1
     count = 1
     while True:
         begun = time.perf_counter()
