@@ -21,21 +21,22 @@ import contextlib
 import smtplib
 import sys
 
+from ._replies import replies_of
+from ._transaction import Transaction
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
-    from ._transaction import Transaction
+__all__ = ["Transaction", "hand_over", "shown"]
 
-__all__ = ["UNANSWERED", "hand_over", "shown"]
-
-#: Commands whose replies may be outstanding while more is sent. So many replies fit the buffers between client and
-#: server, so that neither waits for the other to read.
-UNANSWERED = 250
+# Commands whose replies may be outstanding while more is sent. So many replies fit the buffers between client and
+# server, so that neither waits for the other to read.
+_UNANSWERED = 250
 
 # Chunks of a large message that are under way before the first of their replies is waited for.
-_CHUNKS = 4
+_CHUNKS = 2
 
 
 def hand_over(client: Any, transaction: Transaction) -> dict[str, tuple[int, bytes]]:
@@ -80,32 +81,39 @@ def hand_over(client: Any, transaction: Transaction) -> dict[str, tuple[int, byt
 
 def _converse(client: Any, transaction: Transaction) -> None:
     """Send what there is to send, as long as that makes sense, and read the replies to it."""
-    pipelined = "pipelining" in client.esmtp_features
-    for octets, asked, unanswered in _bursts(transaction, pipelined):
+    replies = replies_of(client)
+    reply = client.getreply if client.debuglevel > 0 else replies.reply
+    for octets, asked, unanswered in _bursts(transaction, _pipelined(client, transaction)):
         transaction.asked += asked
         _write(client, octets)
-        if not _settle(client, transaction, unanswered):
+        if not _settle(transaction, reply, unanswered):
             break
-    hopeful = _settle(client, transaction, 0)
+    hopeful = _settle(transaction, reply, 0)
     if transaction.started is None or transaction.started[0] != 354 or transaction.closing:
         return
     if hopeful:
-        transaction.asked += 1
-        _write(client, transaction.quoted())
-        _settle(client, transaction, 0)
-    elif transaction.answered > 0 and isinstance(transaction.failure(), smtplib.SMTPRecipientsRefused):
+        text = transaction.quoted()
+    elif isinstance(transaction.failure(), smtplib.SMTPRecipientsRefused):
         # RFC 2920 section 3.1: a server that goes on without recipients is told that there is no message.
-        transaction.asked += 1
-        _write(client, b".\r\n")
-        _settle(client, transaction, 0)
+        text = b".\r\n"
     else:
         # It goes on without a sender, with whatever it has in mind; an empty message may be sent to somebody.
         client.close()
+        return
+    transaction.asked += 1
+    _write(client, text)
+    _settle(transaction, reply, 0)
 
 
-def _settle(client: Any, transaction: Transaction, unanswered: int) -> bool:
+def _pipelined(client: Any, transaction: Transaction) -> bool:
+    """Tell whether commands may travel together; a message that is too large had better wait for the refusal."""
+    features = client.esmtp_features
+    limit = features.get("size", "")
+    return "pipelining" in features and not (limit.isdigit() and 0 < int(limit) < len(transaction.octets))
+
+
+def _settle(transaction: Transaction, reply: Callable[[], tuple[int, bytes]], unanswered: int) -> bool:
     """Read until no more than so many replies are outstanding, and tell whether it makes sense to go on."""
-    reply = client.getreply if client.debuglevel > 0 else client._oauth_replies().reply
     while transaction.asked - transaction.answered > unanswered:
         transaction.take(*reply())
         if transaction.closing and not (transaction.committed and transaction.failure() is None):
@@ -119,16 +127,18 @@ def _bursts(transaction: Transaction, pipelined: bool) -> Iterator[tuple[bytes, 
     Returns:
         Octets, the number of replies that they ask for, and how many may be outstanding before the next are sent.
     """
-    size = UNANSWERED if pipelined else 1
-    content = transaction.chunks() if transaction.chunked else iter((b"data\r\n",))
+    size = _UNANSWERED if pipelined else 1
+    content = transaction.chunks() if transaction.chunked else iter(((b"data\r\n",),))
     commands = transaction.commands
     for start in range(0, len(commands), size):
         group = commands[start : start + size]
+        asked = len(group)
         if pipelined and start + size >= len(commands):
-            group.append(next(content))
-        yield b"".join(group), len(group), size if pipelined else 0
-    for number, octets in enumerate(content):
-        yield octets, 1, 0 if not pipelined else UNANSWERED if number < _CHUNKS else _CHUNKS
+            group += next(content)
+            asked += 1
+        yield b"".join(group), asked, size if pipelined else 0
+    for number, pieces in enumerate(content):
+        yield b"".join(pieces), 1, 0 if not pipelined else _UNANSWERED if number < _CHUNKS else _CHUNKS
 
 
 def _hear_out(client: Any, transaction: Transaction, lost: Exception) -> None:
@@ -136,7 +146,7 @@ def _hear_out(client: Any, transaction: Transaction, lost: Exception) -> None:
     if isinstance(lost.__cause__, OSError) and not isinstance(lost.__cause__, TimeoutError) and client.sock is not None:
         with contextlib.suppress(OSError):
             while transaction.asked > transaction.answered:
-                transaction.take(*client._oauth_replies().reply())
+                transaction.take(*replies_of(client).reply())
 
 
 def shown(client: Any, octets: bytes) -> None:

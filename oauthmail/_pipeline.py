@@ -19,6 +19,7 @@ of each keeps them apart whatever happens.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import smtplib
 import ssl
 from collections import deque
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from ._handover import hand_over, shown
 from ._outgoing import envelope, octets
 from ._redact import printable
+from ._replies import replies_of
 from ._transaction import CHUNK, CLOSING, Transaction, canonical
 from .bulk import SendCancelled, SendInterrupted, SendResult, Unfinished
 from .errors import OAuthMailError
@@ -244,7 +246,7 @@ class Sending:
         if not client._oauth_own_steps() or "pipelining" not in client.esmtp_features:
             self._mode = "one by one"
             return
-        client._oauth_replies()
+        replies_of(client)
         self._mode = "BDAT" if "chunking" in client.esmtp_features else "DATA"
 
     def _room(self) -> bool:
@@ -300,9 +302,9 @@ class Sending:
         if self._mode == "one by one" or not self._fits(transaction):
             self._alone = item
             return True
-        tail = list(transaction.chunks()) if self._mode == "BDAT" else [b"data\r\n"]
+        tail = list(transaction.chunks()) if self._mode == "BDAT" else [(b"data\r\n",)]
         transaction.asked = len(transaction.commands) + len(tail)
-        self._queue(item, [b"rset\r\n", *transaction.commands, *tail], transaction.asked + 1)
+        self._queue(item, [b"rset\r\n", *transaction.commands, *itertools.chain(*tail)], transaction.asked + 1)
         self._awaiting.append(item)
         if self._mode == "DATA":
             item.end = None
@@ -328,7 +330,7 @@ class Sending:
         """Tell whether a message can travel with others: a large one is worth waiting for the server's consent."""
         return (
             len(transaction.commands) < _COMMANDS // 2
-            and len(transaction.octets) <= 4 * CHUNK
+            and len(transaction.octets) <= CHUNK
             and (transaction.chunked or self._mode == "DATA")
         )
 
@@ -380,7 +382,7 @@ class Sending:
             if wait:
                 self._heard(*client.getreply())
             return
-        replies = client._oauth_replies()
+        replies = replies_of(client)
         if wait:
             self._heard(*replies.reply())
         else:

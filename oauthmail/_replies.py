@@ -13,12 +13,14 @@ import ssl
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import io
+    from typing import Any
 
-__all__ = ["Replies"]
+__all__ = ["Replies", "replies_of"]
 
 _BLOCK = 1 << 16
 # Octets of one line of a reply, as in smtplib.
 _LONGEST_LINE = 8192
+_CODES = {b"%d" % code: code for code in range(200, 600)}
 # Octets of one reply, all its lines taken together; smtplib bounds a line only.
 _LONGEST_REPLY = 1 << 20
 
@@ -95,10 +97,11 @@ class Replies:
         """Return the next reply if all of it has been read already."""
         buffer, at = self._buffer, self._at
         end = buffer.find(b"\n", at) + 1
-        if end and buffer[at + 3 : at + 4] != b"-" and buffer[at : at + 3].isdigit() and end - at <= _LONGEST_LINE:
+        code = _CODES.get(buffer[at : at + 3])
+        if code is not None and buffer[at + 3 : at + 4] != b"-" and at < end <= at + _LONGEST_LINE:
             # One line, as nearly all are.
             self._at = end
-            return int(buffer[at : at + 3]), buffer[at + 4 : end].strip(b" \t\r\n")
+            return code, buffer[at + 4 : end].strip(b" \t\r\n")
         return self._arrived_in_lines()
 
     def _arrived_in_lines(self) -> tuple[int, bytes] | None:
@@ -157,3 +160,12 @@ def _buffered(sock: socket.socket, file: io.BufferedReader) -> bytes:
         return b""
     finally:
         sock.settimeout(timeout)
+
+
+def replies_of(client: Any) -> Replies:
+    """Return what reads the replies to *client*, which has it in the place of smtplib's file from now on."""
+    replies = client.file
+    if type(replies) is not Replies:
+        sock = client._oauth_ready()
+        replies = client.file = Replies(sock, client.file)
+    return replies

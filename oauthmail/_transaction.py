@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["ADDRESS", "CHUNK", "CLOSING", "Transaction", "canonical"]
 
 #: Octets of one BDAT command. Between two of them a refusal can still stop a large message.
-CHUNK = 1 << 20
+CHUNK = 4 << 20
 
 #: The reply code with which a server closes the connection (RFC 5321 section 3.8).
 CLOSING = 421
@@ -49,6 +49,7 @@ class Transaction:
         answered: how many replies have come; the one to a RSET in front is not counted.
         asked: how many have been asked for by what was sent.
         committed: whether the message's last octets have been asked for, so that they may have arrived.
+        closing: whether one of the replies said that the server closes the connection.
         refused: recipients that were refused, with the reply.
         started: the reply to DATA.
         final: the reply to the message; to the first chunk that was refused, if one was.
@@ -60,6 +61,7 @@ class Transaction:
         "answered",
         "asked",
         "chunked",
+        "closing",
         "commands",
         "committed",
         "encoding",
@@ -103,7 +105,7 @@ class Transaction:
         self.mail_options = mail_options
         self.octets = octets
         self.answered = self.asked = 0
-        self.committed = False
+        self.committed = self.closing = False
         self.refused: dict[str, Reply] = {}
         self._mail: Reply | None = None
         self.started: Reply | None = None
@@ -131,19 +133,19 @@ class Transaction:
 
     # --- what is sent ---------------------------------------------------------------------------------------------
 
-    def chunks(self) -> Iterator[bytes]:
-        """Return the message as BDAT commands with their octets."""
+    def chunks(self) -> Iterator[tuple[bytes, ...]]:
+        """Return the message as BDAT commands, each in pieces: the command's line and its octets."""
         octets, end = self.octets, b"" if self._verbatim or self.octets.endswith(b"\r\n") else b"\r\n"
         size = len(octets) + len(end)
         if size <= CHUNK:
             self.committed = True
-            yield b"BDAT %d LAST\r\n%b%b" % (size, octets, end)
+            yield b"BDAT %d LAST\r\n" % size, octets, end
             return
         octets += end
         for start in range(0, size, CHUNK):
             piece = octets[start : start + CHUNK]
             self.committed = start + CHUNK >= size
-            yield b"BDAT %d%b\r\n%b" % (len(piece), b" LAST" if self.committed else b"", piece)
+            yield b"BDAT %d%b\r\n" % (len(piece), b" LAST" if self.committed else b""), piece
 
     def quoted(self) -> bytes:
         """Return the message as DATA takes it: dots doubled at the beginning of lines, and the line that ends it."""
@@ -164,6 +166,8 @@ class Transaction:
         """Note the next reply."""
         at = self.answered
         self.answered = at + 1
+        if code == CLOSING:
+            self.closing = True
         if at == 0:
             self._mail = code, text
         elif at <= len(self.recipients):
@@ -179,12 +183,6 @@ class Transaction:
     def accepted(self) -> bool:
         """Whether the server has taken the message for at least one recipient."""
         return self.committed and self.answered == self.asked and self.failure() is None
-
-    @property
-    def closing(self) -> bool:
-        """Whether one of the replies said that the server closes the connection."""
-        replies = (self._mail, self.started, self.final, *self.refused.values())
-        return any(reply is not None and reply[0] == CLOSING for reply in replies)
 
     def failure(self) -> smtplib.SMTPException | None:
         """Return what `smtplib.SMTP.sendmail` raises for the replies so far; None while they speak for the message."""
@@ -218,8 +216,8 @@ def _crlf(octets: bytes) -> bool:
 
 
 def _binary(octets: bytes) -> bool:
-    """Tell whether a message can only travel as BODY=BINARYMIME: NUL, bare CR or LF, or lines over 998 octets."""
-    if b"\0" in octets or octets.count(b"\r") != octets.count(b"\r\n"):
+    """Tell whether a message is one for BODY=BINARYMIME: it has NUL, or lines of more than 998 octets."""
+    if b"\0" in octets:
         return True
     start = 0
     while len(octets) - start > _LONGEST_LINE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import smtplib
 import socket
 import sys
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from _typeshed import SizedBuffer
 
     from ._pipeline import Sending
-    from ._replies import Replies
     from .bulk import SendResult
 
 __all__ = ["SMTP", "SMTP_SSL", "SMTPMechanismError", "SMTPOAuthError"]
@@ -135,17 +135,16 @@ class SMTP(OAuthClient[tuple[int, bytes]], smtplib.SMTP):
         extended = "pipelining" in self.esmtp_features or "chunking" in self.esmtp_features
         if not (extended and recipients and isinstance(msg, bytes | str) and self._oauth_own_steps()):
             return super().sendmail(from_addr, recipients, msg, mail_options, rcpt_options)
-        from ._handover import hand_over
-        from ._transaction import Transaction
+        from . import _handover
 
         if isinstance(msg, str):
             msg = msg.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n").encode("ascii")
-        transaction = Transaction(
+        transaction = _handover.Transaction(
             self.esmtp_features, from_addr, recipients, msg, mail_options, rcpt_options, self.command_encoding
         )
         # As in the parent, which goes on with SMTPUTF8's until the next reset.
         self.command_encoding = transaction.encoding
-        return hand_over(self, transaction)
+        return _handover.hand_over(self, transaction)
 
     def send_message(
         self,
@@ -225,17 +224,9 @@ class SMTP(OAuthClient[tuple[int, bytes]], smtplib.SMTP):
             self.pipelining
             and isinstance(self.sock, socket.socket)
             and smtplib.SMTP.sendmail is _SENDMAIL
-            and all(getattr(type(self), name) is step and name not in self.__dict__ for name, step in _STEPS)
+            and _steps(type(self)) == _STEPS
+            and not any(map(self.__dict__.__contains__, _NAMES))
         )
-
-    def _oauth_replies(self) -> Replies:
-        """Return what reads replies in blocks, and have it in the place of the parent's file from now on."""
-        from ._replies import Replies
-
-        sock = self._oauth_ready()
-        if type(self.file) is not Replies:
-            self.file = Replies(sock, self.file)
-        return self.file
 
     def _oauth_log_in_again(self) -> None:
         """Make another connection like this one, and log in with a fresh token."""
@@ -328,6 +319,7 @@ class SMTP_SSL(SMTP, smtplib.SMTP_SSL):
 
 
 # What smtplib's way of sending is made of. Where one of these is somebody else's, it has to be called.
-_SENDMAIL = smtplib.SMTP.sendmail
 _NAMES = ("mail", "rcpt", "data", "send", "docmd", "putcmd", "getreply")
-_STEPS = tuple((name, getattr(SMTP, name)) for name in _NAMES)
+_steps = operator.attrgetter(*_NAMES)
+_STEPS = _steps(SMTP)
+_SENDMAIL = smtplib.SMTP.sendmail
