@@ -26,7 +26,7 @@ from collections import deque
 from email.message import Message
 from typing import TYPE_CHECKING, Any
 
-from ._handover import hand_over, shown
+from ._handover import gathered, hand_over
 from ._outgoing import envelope, octets
 from ._redact import printable
 from ._replies import replies_of
@@ -35,7 +35,7 @@ from .bulk import SendCancelled, SendInterrupted, SendResult, Unfinished
 from .errors import OAuthMailError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = ["Sending"]
 
@@ -334,7 +334,7 @@ class Sending:
             and (transaction.chunked or self._mode == "DATA")
         )
 
-    def _queue(self, item: _Item, pieces: list[bytes], commands: int) -> None:
+    def _queue(self, item: _Item, pieces: Sequence[bytes], commands: int) -> None:
         self._out += pieces
         self._queued += commands
         self._end += sum(map(len, pieces))
@@ -342,34 +342,33 @@ class Sending:
 
     def _flush(self) -> None:
         """Send what is queued."""
-        burst = b"".join(self._out)
-        self._out.clear()
+        pieces, self._out = self._out, []
         self._owed += self._queued
         self._queued = 0
-        shown(self._client, burst)
         try:
-            self._send(memoryview(burst))
+            for octets in gathered(self._client, pieces):
+                self._send(memoryview(octets))
         except OSError as error:
             if not isinstance(error, TimeoutError):
                 # What the server has said before it hung up leaves less in doubt.
                 self._hear_all()
             raise smtplib.SMTPServerDisconnected("Server not connected") from error
 
-    def _send(self, burst: memoryview) -> None:
+    def _send(self, octets: memoryview) -> None:
         sock = self._client.sock
         tls = isinstance(sock, ssl.SSLSocket)
         size = _RECORD if tls else _PIECE
-        while burst:
+        while octets:
             # Before the call: an interruption may come between it and the next statement.
-            self._reached = self._sent + min(size, len(burst))
+            self._reached = self._sent + min(size, len(octets))
             try:
-                sent = sock.send(burst[:size])
+                sent = sock.send(octets[:size])
             except OSError:
                 if not tls:
                     self._reached = self._sent
                 raise
             self._sent += sent
-            burst = burst[sent:]
+            octets = octets[sent:]
         self._reached = self._sent
 
     # --- hearing --------------------------------------------------------------------------------------------------
@@ -427,14 +426,14 @@ class Sending:
             return
         failure = transaction.failure()
         if failure is None:
-            text = transaction.quoted()
+            text: tuple[bytes, ...] = transaction.quoted()
         elif isinstance(failure, smtplib.SMTPRecipientsRefused):
             # RFC 2920 section 3.1: a server that goes on without recipients is told that there is no message.
-            text = b".\r\n"
+            text = (b".\r\n",)
         else:
             raise smtplib.SMTPServerDisconnected("the server goes on without a sender")
         transaction.asked += 1
-        self._queue(item, [text], 1)
+        self._queue(item, text, 1)
 
     def _settled(self, item: _Item) -> None:
         """Note that there is nothing more to hear of a message, and make results of those that are next."""

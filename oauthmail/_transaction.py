@@ -147,18 +147,16 @@ class Transaction:
             self.committed = start + CHUNK >= size
             yield b"BDAT %d%b\r\n" % (len(piece), b" LAST" if self.committed else b""), piece
 
-    def quoted(self) -> bytes:
-        """Return the message as DATA takes it: dots doubled at the beginning of lines, and the line that ends it."""
+    def quoted(self) -> tuple[bytes, ...]:
+        """Return the message as DATA takes it, in pieces: dots doubled at the beginning of lines, and what ends it."""
         self.committed = True
         octets = self.octets
         # Most large messages have no dot behind the first part, and looking for one is faster than for a line's first.
         if octets.find(b"\n.", 0, octets.rfind(b".") + 1) >= 0:
             octets = octets.replace(b"\n.", b"\n..")
-        return b"%b%b%b" % (
-            b"." if octets.startswith(b".") else b"",
-            octets,
-            b".\r\n" if octets.endswith(b"\r\n") else b"\r\n.\r\n",
-        )
+        if octets.startswith(b"."):
+            octets = b"." + octets
+        return octets, b".\r\n" if octets.endswith(b"\r\n") else b"\r\n.\r\n"
 
     # --- what is answered -----------------------------------------------------------------------------------------
 
