@@ -68,7 +68,8 @@ def letter(number: int, *, attachment: int = 0, recipients: int = 1, refused: in
 def flattened_by_hand(message: EmailMessage) -> bytes:
     """Return what `message.as_bytes` with the SMTP policy does, for the messages of this module and no others.
 
-    Their header lines are short and their bodies ASCII with short lines: nothing has to be folded or encoded.
+    With one recipient their header lines are short, and their bodies are ASCII with short lines: nothing has to be
+    folded or encoded.
     """
     if not message.is_multipart():
         return _entity(message)

@@ -229,8 +229,8 @@ class Session:
         """Take text until the final dot or the end of *octets*, and return the position after it."""
         # The ending may have begun in what came before.
         early = (self._tail + octets[position : position + len(ENDING)]).find(ENDING)
-        found = position - len(self._tail) + early if early >= 0 else find_ending(octets, position)
-        if found < 0:
+        found = find_ending(octets, position) if early < 0 else position - len(self._tail) + early
+        if early < 0 and found < 0:
             self._octets += len(octets) - position
             self._tail = (self._tail + octets[max(position, len(octets) - 4) :])[-4:]
             return len(octets)
