@@ -29,6 +29,8 @@ DELAY = 0.05
 def through_the_proxy() -> Iterator[tuple[socket.socket, socket.socket, Proxy]]:
     """Yield the client's and the server's end of a connection, and the proxy between them."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        # So little that the proxy has to wait for a slow server.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 10_000)
         proxy = Proxy(listener.getsockname()[1], DELAY)
         threading.Thread(target=proxy.run, daemon=True).start()
         with socket.create_connection(("127.0.0.1", proxy.port), timeout=20) as client:
@@ -44,7 +46,7 @@ def received(sock: socket.socket) -> bytes:
 
 
 def test_proxy_keeps_all_octets_in_order_and_takes_them_before_anybody_reads() -> None:
-    octets = random.Random(1).randbytes(5_000_000)  # noqa: S311  # the same octets in every run
+    octets = random.Random(1).randbytes(10_000_000)  # noqa: S311  # the same octets in every run
     with through_the_proxy() as (client, server, _):
         client.sendall(octets)
         client.shutdown(socket.SHUT_WR)
