@@ -24,11 +24,14 @@ if TYPE_CHECKING:
         OAuthMailError,
         StoreError,
     )
-    from .imap import IMAP4, IMAP4_SSL, IMAPMechanismError, IMAPOAuthError
+    from .imap import IMAP4, IMAP4_SSL
+    from .imap_errors import IMAPMechanismError, IMAPOAuthError
     from .installed import install, uninstall
-    from .pop import POP3, POP3_SSL, POPMechanismError, POPOAuthError
+    from .pop import POP3, POP3_SSL
+    from .pop_errors import POPMechanismError, POPOAuthError
     from .providers import Provider
-    from .smtp import SMTP, SMTP_SSL, SMTPMechanismError, SMTPOAuthError
+    from .smtp import SMTP, SMTP_SSL
+    from .smtp_errors import SMTPMechanismError, SMTPOAuthError
     from .stores import FileStore, KeyringStore, MemoryStore, Store
 
 __all__ = [
@@ -85,10 +88,13 @@ _MODULES = {
         "StoreError",
     ),
     "installed": ("install", "uninstall"),
-    "imap": ("IMAP4", "IMAP4_SSL", "IMAPMechanismError", "IMAPOAuthError"),
-    "pop": ("POP3", "POP3_SSL", "POPMechanismError", "POPOAuthError"),
+    "imap": ("IMAP4", "IMAP4_SSL"),
+    "imap_errors": ("IMAPMechanismError", "IMAPOAuthError"),
+    "pop": ("POP3", "POP3_SSL"),
+    "pop_errors": ("POPMechanismError", "POPOAuthError"),
     "providers": ("Provider",),
-    "smtp": ("SMTP", "SMTP_SSL", "SMTPMechanismError", "SMTPOAuthError"),
+    "smtp": ("SMTP", "SMTP_SSL"),
+    "smtp_errors": ("SMTPMechanismError", "SMTPOAuthError"),
     "stores": ("FileStore", "KeyringStore", "MemoryStore", "Store"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

@@ -96,7 +96,8 @@ def _mechanism(
     chosen = names[0] if mechanism is not None else sasl.choose(names, offered)
     if chosen is None:
         found = ", ".join(sorted(offered)) or "no mechanism at all"
-        raise client._oauth_no_mechanism(
+        _, no_mechanism = client._oauth_errors()
+        raise no_mechanism(
             f"the server offers {printable(found)}; these credentials need {' or '.join(names)}"
             f" ({client._oauth_tls_hint})"
         )
@@ -176,7 +177,8 @@ def _refusal(client: OAuthClient[Reply], exchange: sasl.Exchange, reply: Reply, 
         for value in (error.status, error.scope, error.schemes)
     )
     advice = advise(client._oauth_protocol, said, status=status, scope=scope, user=printable(identity))
-    return client._oauth_refused(
+    refused, _ = client._oauth_errors()
+    return refused(
         *map(client._oauth_redact, args),
         mechanism=exchange.mechanism,
         status=status,

@@ -8,7 +8,6 @@ import imaplib
 import sys
 
 from ._client import OAuthClient
-from .errors import AuthenticationError, MechanismError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from typing import Any
 
-__all__ = ["IMAP4", "IMAP4_SSL", "IMAPMechanismError", "IMAPOAuthError"]
+    from .errors import AuthenticationError, MechanismError
+
+__all__ = ["IMAP4", "IMAP4_SSL"]
 
 # Responses that a server may send during one login before it is taken for hostile.
 _RESPONSES = 1000
@@ -25,14 +26,6 @@ _RESPONSES = 1000
 _OWN_BUFFER = sys.version_info >= (3, 14) or isinstance(getattr(imaplib.IMAP4, "file", None), property)
 
 _NOT_CONNECTED = "user is authenticated but not connected"
-
-
-class IMAPOAuthError(AuthenticationError, imaplib.IMAP4.error):
-    """An IMAP server refused; ``except imaplib.IMAP4.error`` sees it too."""
-
-
-class IMAPMechanismError(MechanismError, imaplib.IMAP4.error):
-    """An IMAP server offers no usable mechanism; ``except imaplib.IMAP4.error`` sees it too."""
 
 
 class IMAP4(OAuthClient["tuple[str, list[Any]]"], imaplib.IMAP4):
@@ -51,8 +44,6 @@ class IMAP4(OAuthClient["tuple[str, list[Any]]"], imaplib.IMAP4):
 
     _oauth_protocol = "imap"
     _oauth_tls_hint = "call starttls() before logging in, or use IMAP4_SSL"
-    _oauth_refused = IMAPOAuthError
-    _oauth_no_mechanism = IMAPMechanismError
     _oauth_broken = imaplib.IMAP4.abort
     _oauth_reads_from = "sock" if _OWN_BUFFER else "file"
     _oauth_tag = b""
@@ -158,6 +149,7 @@ class IMAP4(OAuthClient["tuple[str, list[Any]]"], imaplib.IMAP4):
             return
         from ._redact import printable
         from .hints import advise
+        from .imap_errors import IMAPOAuthError
 
         mechanism, user = self._oauth_user
         self._oauth_drop()
@@ -202,6 +194,11 @@ class IMAP4(OAuthClient["tuple[str, list[Any]]"], imaplib.IMAP4):
         if self.state != "NONAUTH":
             raise self.error(f"command AUTHENTICATE illegal in state {self.state}, only allowed in states NONAUTH")
         return self.sock
+
+    def _oauth_errors(self) -> tuple[type[AuthenticationError], type[MechanismError]]:
+        from .imap_errors import IMAPMechanismError, IMAPOAuthError
+
+        return IMAPOAuthError, IMAPMechanismError
 
     def _oauth_address(self) -> tuple[str, int]:
         return self.host, self.port

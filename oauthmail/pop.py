@@ -8,7 +8,6 @@ import poplib
 import sys
 
 from ._client import OAuthClient
-from .errors import AuthenticationError, MechanismError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,19 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from typing import Any
 
-__all__ = ["POP3", "POP3_SSL", "POPMechanismError", "POPOAuthError"]
+    from .errors import AuthenticationError, MechanismError
+
+__all__ = ["POP3", "POP3_SSL"]
 
 # RFC 2449 section 4, with the line end; RFC 5034 section 4 forbids an initial response that does not fit. Exchange
 # Online answers longer lines by closing the connection.
 _COMMAND_LINE = 255
-
-
-class POPOAuthError(AuthenticationError, poplib.error_proto):
-    """A POP3 server refused; ``except poplib.error_proto`` sees it too."""
-
-
-class POPMechanismError(MechanismError, poplib.error_proto):
-    """A POP3 server offers no usable mechanism; ``except poplib.error_proto`` sees it too."""
 
 
 class POP3(OAuthClient[bytes], poplib.POP3):
@@ -47,8 +40,6 @@ class POP3(OAuthClient[bytes], poplib.POP3):
 
     _oauth_protocol = "pop"
     _oauth_tls_hint = "call stls() before logging in, or use POP3_SSL"
-    _oauth_refused = POPOAuthError
-    _oauth_no_mechanism = POPMechanismError
     _oauth_broken = poplib.error_proto
     # What CAPA listed under SASL on this connection; None until it was asked.
     _oauth_sasl: list[str] | None = None
@@ -126,6 +117,11 @@ class POP3(OAuthClient[bytes], poplib.POP3):
             raise poplib.error_proto("-ERR not connected")
         sock: socket.socket = self.sock
         return sock
+
+    def _oauth_errors(self) -> tuple[type[AuthenticationError], type[MechanismError]]:
+        from .pop_errors import POPMechanismError, POPOAuthError
+
+        return POPOAuthError, POPMechanismError
 
     def _oauth_address(self) -> tuple[str, int]:
         return self.host, self.port

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "oauthmail"
 #: From the ground up. A package stands in one row as a whole.
 ROWS = [
     {"errors", "hints", "endpoint_hints", "_deadline", "_headers", "_redact", "_replies", "_tls", "_transaction"},
-    {"_checks", "_flatten", "_handover", "_lines", "bulk"},
+    {"_checks", "_flatten", "_handover", "_lines", "bulk", "smtp_errors", "imap_errors", "pop_errors"},
     {"_outgoing"},
     {"_pipeline"},
     {"credentials"},
