@@ -165,7 +165,7 @@ class Sending:
             if self._failure is not None:
                 failure, self._failure = self._failure, None
                 raise failure
-            if not self._progress(pull=True):
+            if not self._progress(pull=True) and not self._ready:
                 self._client._oauth_sending = None
                 if self._source_error is not None:
                     error, self._source_error = self._source_error, None
@@ -315,6 +315,7 @@ class Sending:
         features = self._client.esmtp_features
         if isinstance(message, Message):
             sender, recipients, options = envelope(message, None, None, "smtputf8" in features)
+            _somebody(recipients)
             return Transaction(features, sender, recipients, octets(message, options), options)
         if not isinstance(message, tuple) or len(message) != 3:
             raise TypeError(
@@ -324,6 +325,7 @@ class Sending:
         if not isinstance(text, bytes):
             raise TypeError(f"the message in a tuple must be bytes, not {type(text).__name__}")
         recipients = [recipients] if isinstance(recipients, str) else list(recipients)
+        _somebody(recipients)
         return Transaction(features, sender, recipients, canonical(text))
 
     def _fits(self, transaction: Transaction) -> bool:
@@ -496,7 +498,13 @@ class Sending:
         self._under_way = deque(item for item in self._under_way if item not in refused)
         self._octets = 0
         self._fresh = True
-        self._client._oauth_log_in_again()
+        try:
+            self._client._oauth_log_in_again()
+        except (OSError, OAuthMailError):
+            raise
+        except Exception as error:
+            # The caller's own way to a token may fail in its own way.
+            raise smtplib.SMTPServerDisconnected(f"no other login: {type(error).__name__}") from error
         self._connected()
         self._emit()
 
@@ -527,3 +535,9 @@ class Sending:
         if self._closing is None and not self._login_ended:
             return False
         return not item.touched or (item.transaction is not None and item.transaction.closing)
+
+
+def _somebody(recipients: Sequence[str]) -> None:
+    if not recipients:
+        # As smtplib, which asks the server first.
+        raise smtplib.SMTPRecipientsRefused({})
