@@ -13,11 +13,10 @@ import email.generator
 import email.message
 import functools
 import io
-import operator
 import re
 from typing import TYPE_CHECKING, Any, cast
 
-from ._headers import headers_for
+from ._headers import getter, headers_for, is_known
 
 if TYPE_CHECKING:
     from email.message import Message
@@ -55,11 +54,12 @@ _ASKED = (
     "set_boundary",
 )
 _ANSWERS = frozenset({*_ASKED, "_write_headers"})
-_of_message = operator.attrgetter(*_ASKED)
+_of_message = getter(email.message.Message, *_ASKED)
 _MESSAGE = _of_message(email.message.Message)
 
 # What this module does instead of the generator; a program may have changed it.
-_of_generator = operator.attrgetter(
+_of_generator = getter(
+    email.generator.BytesGenerator,
     "__init__",
     "_compile_re",
     "_dispatch",
@@ -76,7 +76,7 @@ _of_generator = operator.attrgetter(
     "flatten",
     "write",
 )
-_of_module = operator.attrgetter("BytesGenerator", "NLCRE", "_has_surrogates", "fcre")
+_of_module = getter(email.generator, "BytesGenerator", "NLCRE", "_has_surrogates", "fcre")
 _GENERATOR = _of_generator(email.generator.BytesGenerator)
 _MODULE = _of_module(email.generator)
 
@@ -101,7 +101,11 @@ def flatten(message: Message, *, utf8: bool = False) -> bytes:
     duplicate: Any = message.__class__.__new__(message.__class__)
     duplicate.__dict__.update(message.__dict__)
     duplicate._headers = [item for item in duplicate._headers if item[0].lower() not in _BCC]
-    writer.write(duplicate)
+    try:
+        writer.write_duplicate(duplicate)
+    except RecursionError:
+        # The generator may go a step deeper before it fails as well.
+        return _by_generator(message, utf8)
     return b"".join(writer.chunks)
 
 
@@ -130,16 +134,19 @@ def _usual(part: Any) -> bool:
 def _writer(message: Any, utf8: bool) -> _Writer | None:
     """Return what writes the message, or None if it is left to the generator as a whole."""
     generator = email.generator
-    if _of_module(generator) != _MODULE or _of_generator(generator.BytesGenerator) != _GENERATOR:
-        return None
     try:
-        policy = message.policy.clone(linesep=_CRLF, **(_UTF8 if utf8 else {}))
+        policy = message.policy
+        if not is_known(policy):
+            return None
+        policy = policy.clone(linesep=_CRLF, **(_UTF8 if utf8 else {}))
         headers = headers_for(policy)
     except Exception:
         # The generator will say what is wrong with the policy.
         return None
+    if _of_module(generator) != _MODULE or _of_generator(generator.BytesGenerator) != _GENERATOR:
+        return None
     kind: Any = type(policy)
-    if headers is None or not _proved(kind):
+    if not _proved(kind):
         return None
     return _Writer(headers, mangle=not utf8 or bool(policy.mangle_from_))
 
@@ -150,7 +157,7 @@ def _proved(kind: Any) -> bool:
 
     A release of Python that writes something in another way makes this module slow, not wrong.
     """
-    if {function.__module__ for function in _GENERATOR} != {email.generator.__name__}:
+    if {function.__module__ for function in _GENERATOR[1:]} != {email.generator.__name__}:
         # It was changed before this module was imported.
         return False
     policy = kind(linesep=_CRLF)
@@ -158,10 +165,7 @@ def _proved(kind: Any) -> bool:
         message = _telling(policy)
         out = io.BytesIO()
         email.generator.BytesGenerator(out, True, policy=policy).flatten(message)
-        headers = headers_for(policy)
-        if headers is None:
-            return False
-        writer = _Writer(headers, mangle=True)
+        writer = _Writer(headers_for(policy), mangle=True)
         writer.write(message)
     except Exception:
         return False
@@ -214,8 +218,17 @@ class _Writer:
         self._headers = headers
         self._policy = headers.policy
         self._mangle = mangle
+        self._duplicate: Any = None
+        # Its fields before it was given a boundary.
+        self._fields: list[tuple[str, Any]] = []
+        self._boundary = ""
         # Whether an exception is the standard library's own answer, which asking again would not change.
         self._final = False
+
+    def write_duplicate(self, message: Any) -> None:
+        """Write *message*, which nobody else will see."""
+        self._duplicate = message
+        self.write(message)
 
     def write(self, part: Any) -> None:
         """Write *part* and all that is in it.
@@ -227,6 +240,10 @@ class _Writer:
         if _usual(part) and self._write_quickly(part):
             return
         del self.chunks[count:]
+        if part is self._duplicate and self._boundary:
+            # One that was drawn before it turned out that the generator is needed.
+            part._headers = self._fields
+            part.set_boundary(self._boundary)
         out = io.BytesIO()
         try:
             # As the generator does for each part of a multipart.
@@ -343,7 +360,11 @@ class _Writer:
             text, number = b"".join(chunks), 0
             while re.search(rb"^--%b(--)?$" % re.escape(boundary).encode("ascii"), text, re.MULTILINE):
                 boundary, number = f"{drawn}.{number}", number + 1
-        part.set_boundary(boundary)
+        if part is self._duplicate:
+            self._fields, self._boundary = part._headers[:], boundary
+            self._headers.set_boundary(part, boundary)
+        else:
+            part.set_boundary(boundary)
         self._final = False
         return boundary
 

@@ -7,15 +7,18 @@ that has the same one, as mail to many people has.
 
 from __future__ import annotations
 
+import contextlib
 import email.generator
 import email.header
 import functools
 import operator
+import re
+import sys
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from email._policybase import Compat32
 from typing import Any, NamedTuple
 
-__all__ = ["Headers", "headers_for"]
+__all__ = ["Headers", "getter", "headers_for", "is_known"]
 
 _CRLF = "\r\n"
 # What the standard library takes for "no limit", and enough for both of its ways to fold.
@@ -23,12 +26,25 @@ _NO_LIMIT = 1_000_000
 # How many folded fields are kept for each set of policy values, and the length in characters up to which they are.
 _KEPT = 256
 _KEPT_LENGTH = 1000
+# After as many fields of a message that had to be folded, all others are: looking for another way does not pay.
+_HARD = 16
 
-_folded: dict[Hashable, dict[Hashable, bytes]] = {}
+# A boundary that the standard library drew. Whatever its digits are, the field is folded alike.
+_DIGITS = len(repr(sys.maxsize - 1))
+_DRAWN = re.compile(rf"={{15}}[0-9]{{{_DIGITS}}}==")
+_PLACE = f"{'=' * 15}{'0' * _DIGITS}=="
+
+_folded: dict[Hashable, dict[Hashable, str]] = {}
 _fetched: dict[tuple[str, str], str] = {}
 
-_of_compat32 = operator.attrgetter("_fold", "_sanitize_header", "fold_binary", "header_fetch_parse")
-_of_header = operator.attrgetter("__init__", "append", "encode")
+
+def getter(owner: object, *names: str) -> Callable[[Any], Any]:
+    """Return what gets those of *names* that *owner* has; a later Python may lack some."""
+    return operator.attrgetter("__class__", *(name for name in names if hasattr(owner, name)))
+
+
+_of_compat32 = getter(Compat32, "_fold", "_sanitize_header", "fold_binary", "header_fetch_parse")
+_of_header = getter(email.header.Header, "__init__", "append", "encode")
 _COMPAT32 = _of_compat32(Compat32)
 _HEADER = _of_header(email.header.Header)
 
@@ -58,19 +74,29 @@ class Headers:
         return str(self.policy.header_fetch_parse(name, value))
 
     def _plain(self, name: str, value: Any) -> str | None:
-        """Return the line, without its end, if it is the field as it stands; None if it has to be folded."""
-        if type(value) is not str:
+        """Return the field, without its line end, if it can be told without folding it; else None."""
+        kind = type(value)
+        if kind is not str:
+            return value.line if kind is _Folded else None
+        if not value.isascii():
             return None
         line = f"{name}: {value}"
         return line if len(line) <= self._limit and line.isascii() and line.isprintable() else None
 
-    def _key(self, name: str, value: Any) -> Hashable | None:
-        """Return what the folded form depends on beside the policy's values; None where that is not known."""
+    def _key(self, name: str, value: Any, drawn: str = "") -> Hashable | None:
+        """Return what the folded form depends on beside the policy's values; None where that is not known.
+
+        Args:
+            name: of the field.
+            value: of the field.
+            drawn: a boundary within it, instead of which any other may stand.
+        """
         if type(value) is not str or len(value) > _KEPT_LENGTH:
             return None
         # A program may change how text that is not ASCII is encoded.
         utf8 = email.header.UTF8  # type: ignore[attr-defined]  # not in typeshed
-        return name, value, utf8.header_encoding, utf8.output_codec
+        text = value.replace(drawn, _PLACE) if drawn else value
+        return name, text, utf8.header_encoding, utf8.output_codec
 
     def write(self, items: Sequence[tuple[str, Any]]) -> bytes:
         """Return the fields and the empty line after them.
@@ -87,8 +113,30 @@ class Headers:
         lines += ("", "")
         return _CRLF.join(lines).encode("ascii")
 
+    def set_boundary(self, message: Any, boundary: str) -> None:
+        """Do as ``message.set_boundary`` does, to a message of which only `write` will see the fields."""
+        places = [index for index, (name, _) in enumerate(message._headers) if name.lower() == "content-type"]
+        key = None
+        if len(places) == 1 and len(boundary) == len(_PLACE):
+            key = self._key(*message._headers[places[0]])
+        if key is None:
+            message.set_boundary(boundary)
+            return
+        (index,) = places
+        key = "boundary", key
+        if key not in self._kept:
+            message.set_boundary(boundary)
+            with contextlib.suppress(Exception):
+                # Whatever is wrong with the field is told when it is written.
+                folded = self.write(message._headers[index : index + 1])
+                self._keep_folded(key, folded.removesuffix(b"\r\n"), boundary)
+        kept = self._kept.get(key)
+        if kept is not None:
+            line = kept.replace(_PLACE, boundary).removesuffix(_CRLF)
+            message._headers[index] = message._headers[index][0], _Folded(line)
+
     def _fold(self, items: Sequence[tuple[str, Any]]) -> bytes:
-        """Let the generator write the fields that are not plain; the others are put in between."""
+        """Let the generator write the fields that have to be folded; the others are put in between."""
         chunks: list[bytes] = []
         generator = email.generator.BytesGenerator(_Sink(chunks.append), policy=self.policy)
         generator._NL = _CRLF  # type: ignore[attr-defined]  # not in typeshed; flatten() sets it
@@ -96,15 +144,25 @@ class Headers:
         return b"".join(chunks)
 
     def _hard(self, items: Sequence[tuple[str, Any]], chunks: list[bytes]) -> Iterator[tuple[str, Any]]:
-        for name, value in items:
+        """Yield the fields that have to be folded, and add the others to *chunks*."""
+        hard = 0
+        for index, (name, value) in enumerate(items):
             line = self._plain(name, value)
             if line is not None:
                 chunks.append(f"{line}{_CRLF}".encode("ascii"))
                 continue
-            key = self._key(name, value)
+            hard += 1
+            if hard == _HARD and not any(type(value) is _Folded for _, value in items[index:]):
+                yield from items[index:]
+                return
+            drawn = ""
+            if isinstance(value, str) and "===" in value:
+                found = _DRAWN.findall(value)
+                drawn = found[0] if len(found) == 1 else ""
+            key = self._key(name, value, drawn)
             kept = self._kept.get(key)
             if kept is not None:
-                chunks.append(kept)
+                chunks.append((kept.replace(_PLACE, drawn) if drawn else kept).encode("ascii"))
                 continue
             count = len(chunks)
             yield name, value
@@ -112,7 +170,18 @@ class Headers:
             if len(chunks) == count:
                 raise NotImplementedError("this generator writes its fields in another order")
             if key is not None:
-                _keep(self._kept, key, b"".join(chunks[count:]), _KEPT)
+                self._keep_folded(key, b"".join(chunks[count:]), drawn)
+
+    def _keep_folded(self, key: Hashable, folded: bytes, drawn: str) -> None:
+        if folded.isascii() and (not drawn or folded.count(drawn.encode("ascii")) == 1):
+            text = folded.decode("ascii")
+            _keep(self._kept, key, text.replace(drawn, _PLACE) if drawn else text, _KEPT)
+
+
+class _Folded(NamedTuple):
+    """A value with the whole field as it is written, without its line end."""
+
+    line: str
 
 
 class _Sink(NamedTuple):
@@ -145,9 +214,10 @@ class _Modern(NamedTuple):
     default_map: dict[str, type]
     #: By the bases of a header's class: whether its text is that of its parse tree, by construction.
     classes: dict[tuple[type, ...], bool]
-    tokens: type
     #: Returns the text of a parse tree, as ``str()`` does.
     text: Callable[[Any], str]
+    #: Returns a value that is equal for trees that are folded alike; None where that is not certain.
+    shape: Callable[[Any, str], Hashable | None]
     state: Callable[[], tuple[object, ...]]
     was: tuple[object, ...]
 
@@ -162,10 +232,12 @@ def _modern() -> _Modern:
     parser: Any = email._header_value_parser
     registry: Any = email.headerregistry
     policies: Any = email.policy
-    of_policy = operator.attrgetter("_fold", "fold_binary", "header_fetch_parse")
-    of_base = operator.attrgetter("__new__", "fold", "name")
-    of_tokens = operator.attrgetter("__str__", "fold")
-    of_registry = operator.attrgetter("__call__", "__getitem__")
+
+    of_policy = getter(policies.EmailPolicy, "_fold", "fold_binary", "header_fetch_parse")
+    of_base = getter(registry.BaseHeader, "__new__", "fold", "name")
+    of_tokens = getter(parser.TokenList, "__str__", "fold")
+    of_registry = getter(registry.HeaderRegistry, "__call__", "__getitem__")
+    of_parser = getter(parser, "_refold_parse_tree", "get_unstructured")
 
     def state() -> tuple[object, ...]:
         return (
@@ -173,7 +245,7 @@ def _modern() -> _Modern:
             of_base(registry.BaseHeader),
             of_tokens(parser.TokenList),
             of_registry(registry.HeaderRegistry),
-            parser._refold_parse_tree,
+            of_parser(parser),
         )
 
     classes: dict[tuple[type, ...], bool] = {
@@ -185,18 +257,19 @@ def _modern() -> _Modern:
         registry.HeaderRegistry,
         dict(registry._default_header_map),
         classes,
-        parser.TokenList,
-        _text_of_trees(parser),
+        *_of_trees(parser),
         state,
         state(),
     )
 
 
-def _text_of_trees(parser: Any) -> Callable[[Any], str]:
-    joins = parser.TokenList.__str__
-    tokens = {kind for kind in vars(parser).values() if isinstance(kind, type) and issubclass(kind, parser.TokenList)}
-    joined = frozenset(kind for kind in tokens if kind.__str__ is joins)
-    value, space = parser.ValueTerminal, parser.WhiteSpaceTerminal
+def _of_trees(parser: Any) -> tuple[Callable[[Any], str], Callable[[Any, str], Hashable | None]]:
+    """Return the functions ``text`` and ``shape`` of `_Modern`."""
+    lists: Any = parser.TokenList
+    kinds = {kind for kind in vars(parser).values() if isinstance(kind, type) and issubclass(kind, lists)}
+    joined = frozenset(kind for kind in kinds if kind.__str__ is lists.__str__)
+    terminals = (parser.ValueTerminal, parser.WhiteSpaceTerminal)
+    value, space = terminals
 
     def leaves(tokens: Any, append: Callable[[str], None]) -> None:
         for token in tokens:
@@ -213,7 +286,37 @@ def _text_of_trees(parser: Any) -> Callable[[Any], str]:
         leaves((tree,), found.append)
         return "".join(found)
 
-    return text
+    def parts(tokens: Any, append: Callable[[object], None], drawn: str) -> None:
+        for token in tokens:
+            if token.defects:
+                # One kind of defect has a say in the choice of a character set.
+                raise ValueError
+            kind = token.__class__
+            append(kind)
+            if kind is value or kind is space:
+                append(token.token_type)
+                append(token.replace(drawn, _PLACE) if drawn else str.__str__(token))
+                continue
+            own = token.__dict__
+            if len(own) > 1:
+                append(tuple([pair for pair in own.items() if pair[0] != "defects"]))
+            if kind in kinds:
+                append(len(token))
+                parts(token, append, drawn)
+            else:
+                append(str.__str__(token))
+
+    def shape(tree: Any, drawn: str) -> Hashable | None:
+        found: list[object] = []
+        try:
+            parts((tree,), found.append, drawn)
+            key = tuple(found)
+            hash(key)
+        except (TypeError, ValueError):
+            return None
+        return key
+
+    return text, shape
 
 
 class _ModernHeaders(Headers):
@@ -250,7 +353,9 @@ class _ModernHeaders(Headers):
     def _plain(self, name: str, value: Any) -> str | None:
         kind = type(value)
         if kind is str:
-            return super()._plain(name, value) if self._source_is_plain else None
+            return self._source(name, value) if self._source_is_plain and value.isascii() else None
+        if kind is _Folded:
+            return super()._plain(name, value)
         known = self._modern.classes.get(kind.__bases__)
         # Only the registry makes classes that name its module as theirs; another one may fold as it likes.
         if known is None or kind.__module__ != "email.headerregistry" or not value._parse_tree:
@@ -259,36 +364,43 @@ class _ModernHeaders(Headers):
         line = f"{value.name}: {text}"
         return line if len(line) <= self._limit and line.isascii() and line.isprintable() else None
 
-    def _key(self, name: str, value: Any) -> Hashable | None:
+    def _source(self, name: str, value: str) -> str | None:
+        """Return the field of a value in ASCII as it was read, if it fits."""
+        line = f"{name}: {value}"
+        if line.isprintable():
+            return line if len(line) <= self._limit and line.isascii() else None
+        lines = value.splitlines()
+        # Python's releases differ in what else ends a line.
+        if len(lines) != value.count("\n") + 1 or not value[-1].isprintable() or not name.isprintable():
+            return None
+        limit = self._limit
+        if len(name) + 2 + len(lines[0]) > limit or not name.isascii():
+            return None
+        for index in range(1, len(lines)):
+            inner = lines[index]
+            if len(inner) > limit or not inner.startswith((" ", "\t")):
+                return None
+        return f"{name}: {_CRLF.join(lines)}"
+
+    def _key(self, name: str, value: Any, drawn: str = "") -> Hashable | None:
         # What a parser has read is folded by the policy's own factory, which may change from call to call.
         if not isinstance(value, str) or type(value) is str or len(value) > _KEPT_LENGTH:
             return None
         if type(value).__bases__ not in self._modern.classes or type(value).__module__ != "email.headerregistry":
             return None
-        shape = self._shape(value._parse_tree)  # type: ignore[attr-defined]  # of email.headerregistry.BaseHeader
-        return None if shape is None else (value.name, shape)  # type: ignore[attr-defined]  # as above
-
-    def _shape(self, token: Any) -> Hashable | None:
-        """Return a value that is equal for trees that are folded alike; None where that is not certain."""
-        if token.defects:
-            # One kind of defect has a say in the choice of a character set.
-            return None
-        kind = token.__class__
-        own = [pair for pair in token.__dict__.items() if pair[0] != "defects"]
-        if not issubclass(kind, self._modern.tokens):
-            return kind, str.__str__(token), *own
-        shapes = [self._shape(child) for child in token]
-        return None if None in shapes else (kind, *own, *shapes)
+        header: Any = value
+        shape = self._modern.shape(header._parse_tree, drawn)
+        return None if shape is None else (header.name, shape)
 
 
-def headers_for(policy: Any) -> Headers | None:
-    """Return what writes the fields under *policy*, or None for a policy that is left to the standard library.
-
-    Args:
-        policy: with CRLF as its line separator.
-    """
+def is_known(policy: Any) -> bool:
+    """Tell whether `headers_for` knows such policies, and the standard library is as it was."""
     if type(policy) is Compat32:
-        known = _of_compat32(Compat32) == _COMPAT32 and _of_header(email.header.Header) == _HEADER
-        return Headers(policy) if known else None
+        return _of_compat32(Compat32) == _COMPAT32 and _of_header(email.header.Header) == _HEADER
     modern = _modern()
-    return _ModernHeaders(policy) if type(policy) is modern.policy and modern.state() == modern.was else None
+    return bool(type(policy) is modern.policy and modern.state() == modern.was)
+
+
+def headers_for(policy: Any) -> Headers:
+    """Return what writes the fields under *policy*, which is known, and has CRLF as its line separator."""
+    return Headers(policy) if type(policy) is Compat32 else _ModernHeaders(policy)
