@@ -22,14 +22,14 @@ HOST = "localhost"
 Login = Callable[[int, str, ssl.SSLContext], None]
 
 
-def response(token: str) -> str:
+def response(token: str, user: str = USER) -> str:
     """Return what the recipes of all providers send, before base64."""
-    return f"user={USER}\1auth=Bearer {token}\1\1"
+    return f"user={user}\1auth=Bearer {token}\1\1"
 
 
-def encoded(token: str) -> str:
+def encoded(token: str, user: str = USER) -> str:
     """Return the same in base64."""
-    return base64.b64encode(response(token).encode("ascii")).decode("ascii")
+    return base64.b64encode(response(token, user).encode("ascii")).decode("ascii")
 
 
 # --- SMTP -------------------------------------------------------------------------------------------------------------
