@@ -7,7 +7,7 @@ import functools
 import imaplib
 import socket
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ._client import OAuthClient
@@ -16,6 +16,9 @@ from ._redact import printable
 from ._tls import Upgrade, plaintext_waiting, verified
 from .errors import AuthenticationError, MechanismError
 from .hints import advise
+
+if TYPE_CHECKING:
+    from ._imap_reading import Fetch, FetchedMessage
 
 __all__ = ["IMAP4", "IMAP4_SSL", "IMAPMechanismError", "IMAPOAuthError"]
 
@@ -64,6 +67,12 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
     _oauth_stale = True
     # Set between the TLS handshake and the parent's own question, which nothing would bound in time.
     _oauth_deferred = False
+    # The `fetch_messages` that has commands under way; how often a folder was selected; how many messages it has.
+    _oauth_fetch: Fetch | None = None
+    _oauth_selected = 0
+    _oauth_exists = 0
+    # A line that was read, but not for the one who read it.
+    _oauth_line: bytes | None = None
     # Not in typeshed, or less exact there; the last from Python 3.14 on.
     file: Any
     tagged_commands: dict[bytes, Any]
@@ -76,6 +85,10 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
     def open(self, host: str = "", *args: Any, **kwargs: Any) -> None:
         """Connect as the parent class does; no host stands for ``localhost``, so that TLS has a name to verify."""
         super().open(host or "localhost", *args, **kwargs)
+        # The parent sends what belongs together in two packets, the second of which would wait for the first one's
+        # acknowledgement, and commands that follow each other would wait as well. Only TCP has the option.
+        with contextlib.suppress(OSError):
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     @property
     def capabilities(self) -> tuple[str, ...]:  # an attribute in the parent
@@ -165,6 +178,24 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
         advice = advise("imap", said, status=None, scope=None, user=user)
         raise IMAPOAuthError(said, mechanism=mechanism, server_reply=said, hint=advice.hint) from cause
 
+    def fetch_messages(
+        self, message_set: str | bytes | Iterable[Any], parts: str = "BODY.PEEK[]", *, uid: bool = False
+    ) -> Iterator[FetchedMessage]:
+        """Return messages of the selected folder one after the other, while those that follow are on their way."""
+        from ._imap_reading import Fetch
+
+        return Fetch(self, message_set, parts, uid).messages()
+
+    def _command(self, name: str, *args: Any) -> bytes:
+        if self._oauth_fetch is not None:
+            self._oauth_fetch.settle()
+        self._oauth_selected += name in ("SELECT", "EXAMINE", "CLOSE", "UNSELECT")
+        return super()._command(name, *args)  # type: ignore[misc,no-any-return]  # not in typeshed
+
+    def _get_line(self) -> bytes:
+        line, self._oauth_line = self._oauth_line, None
+        return super()._get_line() if line is None else line  # type: ignore[misc]  # not in typeshed
+
     def _get_response(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super()._get_response(*args, **kwargs)  # type: ignore[misc]  # not in typeshed
@@ -176,6 +207,10 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
         # What a server repeats of a login would stay here for as long as the client lives.
         kept = tuple(map(self._oauth_redact.any, dat)) if isinstance(dat, tuple) else self._oauth_redact.any(dat)
         super()._append_untagged(typ, kept)  # type: ignore[misc]  # not in typeshed
+        if typ == "EXISTS" and isinstance(kept, bytes) and kept.isdigit():
+            self._oauth_exists = int(kept[:10])
+        elif typ == "EXPUNGE":
+            self._oauth_exists -= 1
 
     if __debug__:
 

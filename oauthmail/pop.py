@@ -7,13 +7,16 @@ import functools
 import poplib
 import socket
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from ._client import OAuthClient
 from ._deadline import bounded
 from ._tls import Upgrade, plaintext_waiting, verified
 from .errors import AuthenticationError, MechanismError
+
+if TYPE_CHECKING:
+    from ._pop_reading import RetrievedMessage, Retrieve
 
 __all__ = ["POP3", "POP3_SSL", "POPMechanismError", "POPOAuthError"]
 
@@ -51,6 +54,10 @@ class POP3(OAuthClient[bytes], poplib.POP3):
     _oauth_broken = poplib.error_proto
     # What CAPA listed under SASL on this connection; None until it was asked.
     _oauth_sasl: list[str] | None = None
+    # Whether it listed PIPELINING; None until then.
+    _oauth_pipelining: bool | None = None
+    # The `retrieve` that has commands under way.
+    _oauth_retrieve: Retrieve | None = None
     # Not in typeshed; None until the constructor has connected, so that close() works even then.
     file: Any = None
     sock: Any = None
@@ -91,7 +98,25 @@ class POP3(OAuthClient[bytes], poplib.POP3):
         for line in lines:
             if words := line.decode("ascii", "replace").split():
                 capabilities[words[0]] = words[1:]
+        self._oauth_pipelining = "PIPELINING" in map(str.upper, capabilities)
         return capabilities
+
+    def retrieve(self, numbers: Iterable[int]) -> Iterator[RetrievedMessage]:
+        """Return messages one after the other, while those that follow are on their way."""
+        from ._pop_reading import Retrieve
+
+        return Retrieve(self, numbers).messages()
+
+    def _oauth_pipelines(self) -> bool:
+        """Tell whether the server takes commands before it has answered others (RFC 2449 section 6.6)."""
+        if self._oauth_pipelining is None:
+            try:
+                self.capa()
+            except poplib.error_proto as error:
+                if "CAPA" not in str(error.args[0]):
+                    raise
+                self._oauth_pipelining = False
+        return bool(self._oauth_pipelining)
 
     def stls(self, *args: Any, **kwargs: Any) -> bytes:
         """Start TLS (RFC 2595), verifying the server unless a ``context`` says otherwise.
@@ -112,7 +137,7 @@ class POP3(OAuthClient[bytes], poplib.POP3):
             if not _whole(error):
                 self._oauth_drop()
             raise
-        self._oauth_sasl = None
+        self._oauth_sasl = self._oauth_pipelining = None
         return reply
 
     def _oauth_check_upgrade(self) -> None:
@@ -122,6 +147,8 @@ class POP3(OAuthClient[bytes], poplib.POP3):
     def _oauth_ready(self) -> socket.socket:
         if self.sock is None:
             raise poplib.error_proto("-ERR not connected")
+        if self._oauth_retrieve is not None:
+            self._oauth_retrieve.settle()
         return cast(socket.socket, self.sock)
 
     def _oauth_address(self) -> tuple[str, int]:
