@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["Facts", "Item", "facts"]
+__all__ = ["PLAIN", "Facts", "Item", "facts"]
 
 #: Octets, and a literal with the octets before it.
 Item = bytes | tuple[bytes, bytes]
@@ -19,9 +19,10 @@ _PLAIN = (
     rb'(?:UID (\d{1,10})|FLAGS \([^()"]*\)|MODSEQ \(\d+\)|INTERNALDATE "[^"\\]*"|RFC822\.SIZE \d+'
     rb"|X-GM-(?:MSGID|THRID) \d+)"
 )
-_BEFORE = re.compile(
-    rb"\d+ \((?:" + _PLAIN + rb" )*(?:BODY\[[^]\"]*\](?:<\d+>)?|RFC822(?:\.HEADER|\.TEXT)?) \{\d+\}"
-).fullmatch
+_TEXT_NAME = rb"(?:BODY\[[^]\"]*\](?:<\d+>)?|RFC822(?:\.HEADER|\.TEXT)?)"
+_BEFORE = re.compile(rb"\d+ \((?:" + _PLAIN + rb" )*" + _TEXT_NAME + rb" \{\d+\}").fullmatch
+#: The first line of an answer of the usual form: number, items, UID, and size of the literal.
+PLAIN = re.compile(rb"\* (\d{1,10}) FETCH (\((?:" + _PLAIN + rb" )*" + _TEXT_NAME + rb" \{(\d+)\})\r\n").fullmatch
 _BEHIND = re.compile(rb"(?: " + _PLAIN + rb")*\)").fullmatch
 _ALONE = re.compile(rb"\d+ \(" + _PLAIN + rb"(?: " + _PLAIN + rb")*\)").fullmatch
 _FLAGS = re.compile(rb"\d+ \((?:(?:FLAGS \([^()\"]*\)|UID \d+|MODSEQ \(\d+\))(?: |(?=\))))*\)").fullmatch

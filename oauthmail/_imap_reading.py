@@ -19,8 +19,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from ._fetch_data import Item, facts
-from ._numbers import HIGHEST, Numbers, Run, parse, written
+from ._fetch_data import PLAIN, Item, facts
+from ._numbers import HIGHEST, LINE, Numbers, Run, parse, written
 from ._pace import Pace
 from .errors import AuthenticationError
 
@@ -29,16 +29,18 @@ __all__ = ["Fetch", "FetchedMessage"]
 # Messages under way, and commands; the server may not read a command before it has written all answers before it.
 _MESSAGES = 4096
 _COMMANDS = 8
-# Octets of one response. The largest mail that any service takes has a fifth of it.
-_RESPONSE = 1 << 30
-# Memory for a literal grows with what has arrived, not with what the server announced.
+# Octets of one literal, of which the largest mail that any service takes has a fifth, and how many a response has.
+_LITERAL_SIZE = 1 << 30
+_LITERALS = 1000
 _BLOCK = 1 << 20
 # Octets of other responses while an answer is waited for; an expunged folder of a million messages has a third.
 _OTHERS = 64 << 20
+# Octets that are kept for the caller while another command goes out.
+_KEPT = 32 << 20
 # Messages that one SEARCH looks through: its answer is one line, of which the standard library takes a million octets.
 _SEARCHED = 50_000
 
-_ANSWER = re.compile(rb"\* (\d{1,10}) FETCH (.*)", re.DOTALL).match
+_ANSWER = re.compile(rb"\* (\d{1,10}) FETCH ").match
 _LITERAL = re.compile(rb"\{(\d+)\}$").search
 _NUMBER = re.compile(rb"\d{1,10}")
 _ITEM = re.compile(r"[^\s()\[]+(?:\[[^\]]*\]\S*)?")
@@ -63,6 +65,29 @@ class FetchedMessage(NamedTuple):
 
     def __repr__(self) -> str:
         return f"FetchedMessage(number={self.number}, uid={self.uid}, octets=<{len(self.octets)} octets>)"
+
+
+class _Unseen:
+    """In place of a set of numbers, where there are too many to list: those of a wide range that have not come."""
+
+    def __init__(self, numbers: Numbers) -> None:
+        self._numbers = numbers
+        self._seen: set[int] = set()
+
+    def __contains__(self, number: int) -> bool:
+        return number not in self._seen and number in self._numbers
+
+    def discard(self, number: int) -> None:
+        self._seen.add(number)
+
+    def update(self, numbers: range) -> None:
+        pass
+
+    def difference_update(self, numbers: range) -> None:
+        pass
+
+    def __len__(self) -> int:
+        return 0
 
 
 class Fetch:
@@ -97,9 +122,11 @@ class Fetch:
         self._pace = Pace(_MESSAGES)
         self._under_way: dict[bytes, list[Run]] = {}
         # Numbers that were asked for and have not come.
-        self._wanted: set[int] = set()
+        self._wanted: set[int] | _Unseen = set()
         self._kept: deque[FetchedMessage] = deque()
-        self._others = 0
+        self._messages = self._octets = self._others = 0
+        # For the log, which has ten.
+        self._lines: deque[bytes] = deque(maxlen=10)
         self._failure: BaseException | None = None
         self._abandoned = False
 
@@ -134,7 +161,15 @@ class Fetch:
     def _begin(self) -> None:
         """Find out which numbers there are, where the set does not say it."""
         if self._uid:
-            if not self._numbers.listed and self._numbers.count > self._pace.window:
+            few = self._numbers.listed or self._numbers.count <= self._pace.window
+            if few and self._numbers.last != HIGHEST:
+                return
+            runs = self._numbers.runs
+            if 0 < self._client._oauth_exists <= self._pace.under_way and len(written(runs)) <= LINE:
+                # No more can come than would be asked for at first anyway.
+                self._wanted, self._numbers = _Unseen(self._numbers), Numbers(())
+                self._send(runs)
+            else:
                 self._numbers = self._existing()
         elif self._shrinks:
             self._numbers = self._numbers.below(self._client._oauth_exists)
@@ -142,8 +177,7 @@ class Fetch:
     def _existing(self) -> Numbers:
         """Return the unique identifiers within the set that messages have; there may be few in a wide range."""
         client = self._client
-        last = "*" if self._numbers.last == HIGHEST else str(self._numbers.last)
-        span = f"{self._numbers.first}:{last}"
+        span = written([(self._numbers.first, self._numbers.last)])
         found: set[int] = set()
         start = 1
         while start <= client._oauth_exists:
@@ -195,11 +229,22 @@ class Fetch:
 
     def settle(self) -> None:
         """Read what is under way, and keep it for the caller of `messages`, so that another command can go out."""
+        room = _KEPT - sum(len(message.octets) for message in self._kept)
+        again: list[int] = []
         try:
             while self._under_way:
                 message = self._read()
-                if message is not None and not self._abandoned:
+                if message is None or self._abandoned:
+                    continue
+                room -= len(message.octets)
+                if room > 0:
                     self._kept.append(message)
+                else:
+                    # Asking once more costs time, keeping them all could cost any memory.
+                    again.append(message.uid or 0 if self._uid else message.number)
+            if again:
+                self._numbers.put_back(again)
+                self._wanted = set()
         except (imaplib.IMAP4.error, OSError) as error:
             self._failure = error
             raise
@@ -211,18 +256,15 @@ class Fetch:
         """Read one response, and return the message if it is one that was asked for."""
         client = self._client
         try:
-            line = client._get_line()
-            answer = _ANSWER(line)
-            if answer is not None:
-                message = self._answer(answer[1], answer[2])
-                if message is not None:
-                    return message
+            line = client.readline()
+            plain = PLAIN(line)
+            if plain is not None and client.debug < 4:
+                message = self._plain(line, plain)
             else:
                 client._oauth_line = line
-                client._get_response()
-                if line[:2] != b"* ":
-                    self._finish()
-                client._check_bye()
+                message = self._response(line)
+            if message is not None:
+                return message
             self._others += len(line) + 100
             if self._others > _OTHERS:
                 raise client.abort("more responses than any FETCH command needs")
@@ -236,34 +278,71 @@ class Fetch:
             raise
         return None
 
-    def _answer(self, number: bytes, rest: bytes) -> FetchedMessage | None:
-        """Read the rest of a FETCH response."""
+    def _plain(self, line: bytes, plain: re.Match[bytes]) -> FetchedMessage | None:
+        """Read the rest of an answer of the usual form; this is where the time goes."""
         client = self._client
-        data: list[Item] = []
+        number, rest, uid, size = plain.groups()
+        octets = client.read(int(size)) if len(size) < 7 else self._literal(size)
+        end = client.readline()
+        self._lines += line, end
         head = number + b" " + rest
-        room = _RESPONSE
+        if end != b")\r\n":
+            client._oauth_line = end
+            return self._rest(number, [(head, octets)], client._get_line())
+        return self._message(int(number), None if uid is None else int(uid), octets, [(head, octets), b")"])
+
+    def _response(self, line: bytes) -> FetchedMessage | None:
+        """Read any response, with whatever debug output belongs to it."""
+        client = self._client
+        self._log()
+        answer = _ANSWER(line)
+        if answer is not None:
+            return self._rest(answer[1], [], answer[1] + b" " + client._get_line()[answer.end() :])
+        client._get_response()
+        if line[:2] != b"* ":
+            self._finish()
+        client._check_bye()
+        return None
+
+    def _rest(self, number: bytes, data: list[Item], head: bytes) -> FetchedMessage | None:
+        """Read what an answer consists of, of which the line *head* has been read."""
+        client = self._client
         while head[-1:] == b"}" and (literal := _LITERAL(head)):
-            room -= len(head) + (int(literal[1]) if len(literal[1]) < 20 else room)
-            if room <= 0:
-                raise client.abort("a literal of impossible size")
-            data.append((head, self._literal(int(literal[1]))))
+            if len(data) >= _LITERALS:
+                raise client.abort("more literals than any response needs")
+            data.append((head, self._literal(literal[1])))
             head = client._get_line()
         data.append(head)
         uid, octets, only_flags = facts(data)
-        asked = uid if self._uid else int(number)
-        if asked not in self._wanted or (only_flags and not self._only_flags):
+        if only_flags and not self._only_flags:
+            return None
+        return self._message(int(number), uid, octets, data)
+
+    def _message(self, number: int, uid: int | None, octets: bytes, data: list[Item]) -> FetchedMessage | None:
+        asked = uid if self._uid else number
+        if asked is None or asked not in self._wanted:
             return None
         self._wanted.discard(asked)
-        self._pace.count(len(octets))
         self._others = 0
-        return FetchedMessage(int(number), uid, octets, data)
+        self._octets += len(octets)
+        self._messages += 1
+        return FetchedMessage(number, uid, octets, data)
 
-    def _literal(self, size: int) -> bytes:
+    def _log(self) -> None:
+        """Have the last lines that were read in the client's log, where the parent class puts every line at once."""
+        if __debug__:
+            for line in self._lines:
+                self._client._log(f"< {line[:-2]!r}")
+        self._lines.clear()
+
+    def _literal(self, announced: bytes) -> bytes:
+        """Read a literal; memory for it grows with what has arrived, not with what the server announced."""
         client = self._client
+        size = int(announced) if len(announced) <= len(str(_LITERAL_SIZE)) else _LITERAL_SIZE + 1
+        if size > _LITERAL_SIZE:
+            raise client.abort("a literal of impossible size")
         if __debug__ and client.debug >= 4:
             client._mesg(f"read literal size {size}")
-        if size <= _BLOCK:
-            return client.read(size)  # type: ignore[no-any-return]  # of a client of any kind
         octets = io.BytesIO()
         while size > 0:
             block = client.read(min(size, _BLOCK))
@@ -282,6 +361,8 @@ class Fetch:
                 self._wanted.difference_update(range(first, last + 1))
             if not self._under_way:
                 client._oauth_fetch = None
+            self._pace.count(self._messages, self._octets)
+            self._messages = self._octets = 0
             try:
                 typ, data = client._command_complete(self._command[0], tag)
             except imaplib.IMAP4.error as error:
@@ -294,10 +375,11 @@ class Fetch:
 
     def _lose(self) -> None:
         client = self._client
+        self._log()
         for tag in self._under_way:
             client.tagged_commands.pop(tag, None)
         self._under_way.clear()
-        self._wanted.clear()
+        self._wanted = set()
         if client._oauth_fetch is self:
             client._oauth_fetch = None
         client._oauth_drop()

@@ -6,7 +6,7 @@ import operator
 import re
 from collections.abc import Iterable, Iterator
 
-__all__ = ["HIGHEST", "Numbers", "Run", "parse"]
+__all__ = ["HIGHEST", "LINE", "Numbers", "Run", "parse"]
 
 #: The first and the last of numbers that follow each other.
 Run = tuple[int, int]
@@ -14,9 +14,9 @@ Run = tuple[int, int]
 #: What ``*`` is as long as nobody knows the highest number; no number is as high (32 bits).
 HIGHEST = 1 << 32
 
-# RFC 2683 section 3.2.1.5: servers have to take a command line of 8,000 octets. Half of that leaves room for what
-# else stands on it.
-_OCTETS = 4000
+#: RFC 2683 section 3.2.1.5: servers have to take a command line of 8,000 octets. Half of that leaves room for what
+#: else stands on it.
+LINE = 4000
 
 _SET = re.compile(r"(?:\d{1,10}|\*)(?::(?:\d{1,10}|\*))?(?:,(?:\d{1,10}|\*)(?::(?:\d{1,10}|\*))?)*", re.ASCII)
 
@@ -52,13 +52,26 @@ class Numbers:
         """How many there are."""
         return sum(last - first + 1 for first, last in self._runs)
 
+    def __contains__(self, number: int) -> bool:
+        # What is below the first of "9:*" is in it, if it is the highest.
+        return any(first <= number <= last or last == HIGHEST for first, last in self._runs)
+
     def below(self, highest: int) -> Numbers:
         """Return them with ``*`` replaced; ``9:*`` includes the highest number even where that is lower than 9."""
         runs = (
-            (min(first, highest), highest) if last == HIGHEST else (first, last)
-            for first, last in reversed(self._runs)
+            (min(first, highest), highest) if last == HIGHEST else (first, last) for first, last in reversed(self._runs)
         )
         return Numbers(runs if highest else (), listed=self.listed)
+
+    @property
+    def runs(self) -> list[Run]:
+        """All of them."""
+        return self._runs[::-1]
+
+    def put_back(self, numbers: Iterable[int]) -> None:
+        """Have numbers that were taken be taken again."""
+        self._runs = _merged([*self._runs, *((number, number) for number in numbers)])
+        self._runs.reverse()
 
     def cut(self, highest: int) -> None:
         """Take out what is higher than *highest*."""
@@ -85,7 +98,7 @@ class Numbers:
     def take(self, most: int) -> list[Run]:
         """Remove and return the lowest numbers, at most *most*, and no more than fit a command line."""
         taken: list[Run] = []
-        room = _OCTETS
+        room = LINE
         while self._runs and most > 0 and room > 0:
             first, last = self._runs.pop()
             if last - first >= most:
@@ -99,7 +112,11 @@ class Numbers:
 
 def written(runs: Iterable[Run]) -> str:
     """Return numbers as IMAP writes them, such as ``7:9,12``."""
-    return ",".join(str(first) if first == last else f"{first}:{last}" for first, last in runs)
+
+    def end(number: int) -> str:
+        return "*" if number == HIGHEST else str(number)
+
+    return ",".join(end(first) if first == last else f"{end(first)}:{end(last)}" for first, last in runs)
 
 
 def parse(message_set: str | bytes | Iterable[int | str | bytes]) -> Numbers:

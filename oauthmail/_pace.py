@@ -7,7 +7,7 @@ __all__ = ["Pace"]
 # Octets under way: what a fast line holds at 100 ms of round trip, and what a client may have to keep.
 _OCTETS = 4 << 20
 # Messages under way, before their size is known.
-_FIRST = 128
+_FIRST = 1024
 
 
 class Pace:
@@ -23,8 +23,6 @@ class Pace:
     def __init__(self, most: int) -> None:
         self._most = most
         self._average = 0.0
-        self._messages = 0
-        self._octets = 0
         self.under_way = min(_FIRST, most)
 
     @property
@@ -32,14 +30,10 @@ class Pace:
         """How many messages to ask for at a time; a quarter, so that three more are under way when one is done."""
         return max(self.under_way // 4, 1)
 
-    def count(self, octets: int) -> None:
-        """Take note of a message that came; a window's worth of them changes the pace."""
-        self._messages += 1
-        self._octets += octets
-        if self._messages >= self.window:
-            average = self._octets / self._messages
-            # The larger half of what was and what is: messages are alike, but not so much alike.
-            self._average = max(average, (self._average + average) / 2)
-            self._messages = self._octets = 0
+    def count(self, messages: int, octets: int) -> None:
+        """Take note of messages that came together, and of their octets."""
+        if messages:
+            # Messages are alike, but not so much alike that the larger ones were to be forgotten at once.
+            self._average = max(octets / messages, (self._average + octets / messages) / 2)
             fitting = int(_OCTETS / max(self._average, 1.0))
             self.under_way = max(min(fitting, self.under_way * 4, self._most), 1)

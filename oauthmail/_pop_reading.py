@@ -14,6 +14,7 @@ r"""Many messages of a POP3 mailbox, asked for ahead of time where the server al
 from __future__ import annotations
 
 import io
+import itertools
 import operator
 import poplib
 import re
@@ -24,11 +25,13 @@ from typing import Any, NamedTuple
 
 from ._pace import Pace
 
-__all__ = ["RetrievedMessage", "Retrieve"]
+__all__ = ["Retrieve", "RetrievedMessage"]
 
 # Commands under way: together they have to fit what the two systems hold between the programs, as the server reads
 # none before it has written the answers to those before it.
 _COMMANDS = 1024
+# Octets that are kept for the caller while another command goes out.
+_KEPT = 32 << 20
 # Octets of one message. The largest mail that any service takes has a fifth of it.
 _MESSAGE = 1 << 30
 # Octets read at a time of a message whose lines end in LF alone.
@@ -75,6 +78,9 @@ class Retrieve:
         self._ended = False
         self._pace = Pace(_COMMANDS)
         self._pipelining = False
+        self._messages = self._octets = 0
+        # So many under way, or fewer, and it is time to ask for more.
+        self._low = 0
         self._under_way: deque[int] = deque()
         self._kept: deque[RetrievedMessage] = deque()
         self._failure: BaseException | None = None
@@ -85,7 +91,8 @@ class Retrieve:
         try:
             self._pipelining = self._client._oauth_pipelines()
             while True:
-                self._ask()
+                if len(self._under_way) + len(self._kept) <= self._low and not self._ended:
+                    self._ask()
                 if self._kept:
                     yield self._kept.popleft()
                 elif self._under_way:
@@ -102,21 +109,20 @@ class Retrieve:
 
     def _ask(self) -> None:
         """Ask for as many messages as may be under way."""
-        waiting = len(self._under_way) + len(self._kept)
-        window = self._pace.under_way - waiting if self._pipelining else 1 - waiting
+        self._pace.count(self._messages, self._octets)
+        self._messages = self._octets = 0
+        most = self._pace.under_way if self._pipelining else 1
+        window = most - len(self._under_way) - len(self._kept)
         # Not for every message that has come, but for a few at a time.
-        if self._ended or window <= 0 or (waiting and window < self._pace.window):
-            return
+        self._low = most - self._pace.window
         numbers: list[int] = []
         try:
-            for each in self._numbers:
-                numbers.append(_checked(each))
-                if len(numbers) == window:
-                    break
-            else:
-                self._ended = True
-        except Exception as error:  # noqa: BLE001  # whatever the caller's iterable raises is for the caller
-            # What was asked for before is still to come.
+            while len(numbers) < window:
+                numbers.append(_checked(next(self._numbers)))
+        except StopIteration:
+            self._ended = True
+        except Exception as error:
+            # Whatever the caller's iterable raises is for the caller, after what was asked for before.
             self._failure, self._ended = error, True
         if numbers:
             self._send(numbers)
@@ -147,11 +153,21 @@ class Retrieve:
 
     def settle(self) -> None:
         """Read what is under way, and keep it for the caller of `messages`, so that another command can go out."""
+        room = _KEPT - sum(len(message.octets) for message in self._kept)
+        again: list[int] = []
         try:
             while self._under_way:
                 message = self._read()
-                if not self._abandoned:
+                room -= len(message.octets)
+                if self._abandoned:
+                    continue
+                if room > 0:
                     self._kept.append(message)
+                else:
+                    # Asking once more costs time, keeping them all could cost any memory.
+                    again.append(message.number)
+            if again:
+                self._numbers, self._ended = itertools.chain(again, self._numbers), False
         except (poplib.error_proto, OSError) as error:
             self._failure = error
             raise
@@ -165,7 +181,7 @@ class Retrieve:
         try:
             reply = self._reply()
             refused = not reply.startswith(b"+")
-            octets = b"" if refused else self._octets()
+            octets = b"" if refused else self._text()
         except BaseException:
             # Half an answer may be read: what follows could be taken for the answer to something else.
             self._ended = True
@@ -176,7 +192,8 @@ class Retrieve:
         number = self._under_way.popleft()
         if not self._under_way:
             client._oauth_retrieve = None
-        self._pace.count(len(octets))
+        self._messages += 1
+        self._octets += len(octets)
         return RetrievedMessage(number, octets, reply, poplib.error_proto(reply) if refused else None)
 
     def _file(self) -> Any:
@@ -202,7 +219,7 @@ class Retrieve:
             raise poplib.error_proto(reply)
         return reply
 
-    def _octets(self) -> bytes:
+    def _text(self) -> bytes:
         """Read a message to its end, a line with a dot alone."""
         file = self._file()
         line: bytes = file.readline(_BLOCK)

@@ -28,6 +28,9 @@ _RESPONSES = 1000
 # From Python 3.14 on imaplib keeps its own read buffer; before, it reads through a file.
 _OWN_BUFFER = sys.version_info >= (3, 14) or isinstance(getattr(imaplib.IMAP4, "file", None), property)
 
+# Octets that are read at a time; the parent reads 8 KiB.
+_BUFFER = 1 << 16
+
 _NOT_CONNECTED = "user is authenticated but not connected"
 
 
@@ -89,6 +92,13 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
         # acknowledgement, and commands that follow each other would wait as well. Only TCP has the option.
         with contextlib.suppress(OSError):
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._oauth_buffer()
+
+    def _oauth_buffer(self) -> None:
+        """Read in larger pieces than the parent does, as long as nothing has been read."""
+        if not _OWN_BUFFER:
+            file, self.file = self.file, self.sock.makefile("rb", _BUFFER)
+            file.close()
 
     @property
     def capabilities(self) -> tuple[str, ...]:  # an attribute in the parent
@@ -144,6 +154,7 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
             with bounded(self, self._oauth_reads_from):
                 reply = super().starttls(*args, **arguments)
             self._oauth_deferred = False
+            self._oauth_buffer()
             with bounded(self, self._oauth_reads_from):
                 self._get_capabilities()
         except (OSError, self.error):
@@ -181,7 +192,42 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
     def fetch_messages(
         self, message_set: str | bytes | Iterable[Any], parts: str = "BODY.PEEK[]", *, uid: bool = False
     ) -> Iterator[FetchedMessage]:
-        """Return messages of the selected folder one after the other, while those that follow are on their way."""
+        """Return messages of the selected folder one after the other, while those that follow are on their way.
+
+        ::
+
+            C: A1 FETCH 1:256 BODY.PEEK[]
+            C: A2 FETCH 257:512 BODY.PEEK[]
+            S: * 1 FETCH (BODY[] {1234}
+            S: …
+            S: A1 OK done
+            C: A5 FETCH 1025:2048 BODY.PEEK[]
+
+        Memory holds one message at a time, whatever the size of the folder. Other commands may be used meanwhile: what
+        is under way is read first, and kept for the iterator. An iterator that is left costs the next command the time
+        to read what is under way: some 4 MiB, but at the beginning, when sizes are not known, 1,024 messages.
+
+        With sequence numbers an expunge between two windows moves the messages behind it up, so that some are left
+        out: use ``uid=True`` where messages are expunged meanwhile.
+
+        Args:
+            message_set: as `imaplib.IMAP4.fetch` takes it, such as ``"1:100"``, ``"1,3,5:7"`` or ``"1:*"``; or message
+                numbers one by one, as integers or as ``search`` returns them. Each message comes once, in ascending
+                order; an empty folder has none.
+            parts: the items, one or several in parentheses.
+            uid: the numbers are unique identifiers. A wide range in a large folder is searched first.
+
+        Returns:
+            An iterator of `FetchedMessage`. The first command is sent when the first message is asked for. Changes of
+            flags that the server reports on its own are left out.
+
+        Raises:
+            ValueError: unusable arguments; nothing was sent.
+            imaplib.IMAP4.error: no folder is selected, or, after the messages that came, the server refused (NO or
+                BAD) or another folder was selected.
+            imaplib.IMAP4.abort: the connection was lost.
+            OSError: nothing came within the socket's timeout; the connection is closed.
+        """
         from ._imap_reading import Fetch
 
         return Fetch(self, message_set, parts, uid).messages()
@@ -192,9 +238,10 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
         self._oauth_selected += name in ("SELECT", "EXAMINE", "CLOSE", "UNSELECT")
         return super()._command(name, *args)  # type: ignore[misc,no-any-return]  # not in typeshed
 
-    def _get_line(self) -> bytes:
+    def readline(self) -> bytes:
+        """Read a line, as the parent class does; for its use and for subclasses, not for callers."""
         line, self._oauth_line = self._oauth_line, None
-        return super()._get_line() if line is None else line  # type: ignore[misc]  # not in typeshed
+        return super().readline() if line is None else line
 
     def _get_response(self, *args: Any, **kwargs: Any) -> Any:
         try:

@@ -16,7 +16,7 @@ from ._tls import Upgrade, plaintext_waiting, verified
 from .errors import AuthenticationError, MechanismError
 
 if TYPE_CHECKING:
-    from ._pop_reading import RetrievedMessage, Retrieve
+    from ._pop_reading import Retrieve, RetrievedMessage
 
 __all__ = ["POP3", "POP3_SSL", "POPMechanismError", "POPOAuthError"]
 
@@ -102,7 +102,34 @@ class POP3(OAuthClient[bytes], poplib.POP3):
         return capabilities
 
     def retrieve(self, numbers: Iterable[int]) -> Iterator[RetrievedMessage]:
-        """Return messages one after the other, while those that follow are on their way."""
+        """Return messages one after the other, while those that follow are on their way.
+
+        ::
+
+            C: RETR 1
+            C: RETR 2                           at once where CAPA lists PIPELINING (RFC 2449 section 6.6)
+            S: +OK 1234 octets
+            S: …
+            S: .
+            S: -ERR there is no message 2
+
+        Memory holds one message at a time. Other commands may be used meanwhile: what is under way is read first, and
+        kept for the iterator. An iterator that is left costs the next command the time to read what is under way: some
+        4 MiB, but at the beginning, when sizes are not known, 1,024 messages.
+
+        Args:
+            numbers: message numbers, which are read as they are needed.
+
+        Returns:
+            An iterator of `RetrievedMessage`, in the order of the numbers. A message that the server refuses has an
+            ``error``, and the next one follows. Lines may be of any length, where `poplib.POP3.retr` stops at 2,048
+            octets.
+
+        Raises:
+            TypeError, ValueError: what *numbers* gave is no message number; the messages before it have come.
+            poplib.error_proto: the connection was lost, or the server does not keep to the protocol; it is closed.
+            OSError: nothing came within the socket's timeout; the connection is closed.
+        """
         from ._pop_reading import Retrieve
 
         return Retrieve(self, numbers).messages()

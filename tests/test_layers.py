@@ -11,13 +11,13 @@ PACKAGE = Path(__file__).parent.parent / "oauthmail"
 
 #: From the ground up. A package stands in one row as a whole.
 ROWS = [
-    {"errors", "hints", "endpoint_hints", "_deadline", "_redact", "_tls"},
+    {"errors", "hints", "endpoint_hints", "_deadline", "_fetch_data", "_numbers", "_pace", "_redact", "_tls"},
     {"credentials", "_lines"},
     {"signing", "providers", "applications"},
     {"sasl", "flows", "records"},
     {"foreign"},
     {"sources"},
-    {"_client"},
+    {"_client", "_imap_reading", "_pop_reading"},
     {"smtp", "imap", "pop", "stores"},
     {"connections", "signin"},
     {"account"},
@@ -32,7 +32,19 @@ APART_PACKAGES = {"cli", "compat", "contrib", "sandbox", "scan"}
 ROW_OF = {module: number for number, row in enumerate(ROWS) for module in row}
 
 #: Modules that know neither clock nor random source nor socket, and must stay so.
-PURE = {"errors", "hints", "endpoint_hints", "credentials", "applications", "providers", "records", "sasl"}
+PURE = {
+    "_fetch_data",
+    "_numbers",
+    "_pace",
+    "errors",
+    "hints",
+    "endpoint_hints",
+    "credentials",
+    "applications",
+    "providers",
+    "records",
+    "sasl",
+}
 IMPURE = {"time", "datetime", "secrets", "random", "socket", "ssl", "os", "smtplib", "imaplib", "poplib", "requests"}
 
 
