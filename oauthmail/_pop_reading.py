@@ -114,7 +114,7 @@ class Retrieve:
         most = self._pace.under_way if self._pipelining else 1
         window = most - len(self._under_way) - len(self._kept)
         # Not for every message that has come, but for a few at a time.
-        self._low = most - self._pace.window
+        self._low = max(most - self._pace.window, 0)
         numbers: list[int] = []
         try:
             while len(numbers) < window:
@@ -230,7 +230,7 @@ class Retrieve:
         else:
             octets = _at_once(file, line)
         if self._client._debugging > 1:
-            for each in io.BytesIO(octets):
+            for each in io.BytesIO(octets + _DOT):
                 print("*get*", repr(each))
         # RFC 1939 section 3: to a line that begins with a dot another one is added.
         if octets.startswith(b".."):
