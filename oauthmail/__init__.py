@@ -12,6 +12,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ._imap_reading import FetchedMessage
+    from ._pop_reading import RetrievedMessage
     from .account import Account
     from .applications import Application, ServiceAccount, load_application
     from .credentials import OAuth1Credentials, OAuth2Credentials, TokenSource
@@ -42,6 +44,7 @@ __all__ = [
     "Application",
     "AuthenticationError",
     "CredentialsError",
+    "FetchedMessage",
     "FileStore",
     "FlowError",
     "IMAPMechanismError",
@@ -56,6 +59,7 @@ __all__ = [
     "POPMechanismError",
     "POPOAuthError",
     "Provider",
+    "RetrievedMessage",
     "SMTPMechanismError",
     "SMTPOAuthError",
     "ServiceAccount",
@@ -68,6 +72,8 @@ __all__ = [
 ]
 
 _MODULES = {
+    "_imap_reading": ("FetchedMessage",),
+    "_pop_reading": ("RetrievedMessage",),
     "account": ("Account",),
     "applications": ("Application", "ServiceAccount", "load_application"),
     "credentials": ("OAuth1Credentials", "OAuth2Credentials", "TokenSource"),

@@ -212,14 +212,15 @@ class IMAP4(OAuthClient[tuple[str, list[Any]]], imaplib.IMAP4):
 
         Args:
             message_set: as `imaplib.IMAP4.fetch` takes it, such as ``"1:100"``, ``"1,3,5:7"`` or ``"1:*"``; or message
-                numbers one by one, as integers or as ``search`` returns them. Each message comes once, in ascending
-                order; an empty folder has none.
+                numbers one by one, as integers or as ``search`` returns them. Each message comes once; an empty folder
+                has none.
             parts: the items, one or several in parentheses.
             uid: the numbers are unique identifiers. A wide range in a large folder is searched first.
 
         Returns:
-            An iterator of `FetchedMessage`. The first command is sent when the first message is asked for. Changes of
-            flags that the server reports on its own are left out.
+            An iterator of `FetchedMessage`, in the order in which the server sends them: ascending, but for servers
+            such as Dovecot that answer several commands side by side. The first command is sent when the first message
+            is asked for. Changes of flags that the server reports on its own are left out.
 
         Raises:
             ValueError: unusable arguments; nothing was sent.
