@@ -17,10 +17,10 @@ import io
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from ._fetch_data import PLAIN, Item, facts
-from ._numbers import HIGHEST, LINE, Numbers, Run, parse, written
+from ._numbers import HIGHEST, LINE, Numbers, Run, extend, parse, written
 from ._pace import Pace
 from .errors import AuthenticationError
 
@@ -75,7 +75,8 @@ class _Unseen:
         self._seen: set[int] = set()
 
     def __contains__(self, number: int) -> bool:
-        return number not in self._seen and number in self._numbers
+        # No more than may be under way, or a server could go on for ever.
+        return number not in self._seen and number in self._numbers and len(self._seen) < _MESSAGES
 
     def discard(self, number: int) -> None:
         self._seen.add(number)
@@ -128,6 +129,7 @@ class Fetch:
         # For the log, which has ten.
         self._lines: deque[bytes] = deque(maxlen=10)
         self._failure: BaseException | None = None
+        self._broken = False
         self._abandoned = False
 
     def messages(self) -> Iterator[FetchedMessage]:
@@ -147,7 +149,7 @@ class Fetch:
                     else:
                         self._ask()
                 elif self._failure is not None:
-                    raise self._failure
+                    self._fail()
                 elif not self._numbers:
                     return
                 else:
@@ -178,7 +180,7 @@ class Fetch:
         """Return the unique identifiers within the set that messages have; there may be few in a wide range."""
         client = self._client
         span = written([(self._numbers.first, self._numbers.last)])
-        found: set[int] = set()
+        found: list[Run] = []
         start = 1
         while start <= client._oauth_exists:
             expunged = len(client.untagged_responses.get("EXPUNGE", ()))
@@ -187,10 +189,13 @@ class Fetch:
             typ, data = client.uid("SEARCH", within, "UID", span)
             if typ != "OK":
                 raise client.error(f"UID command error: {typ} {data}")
-            found.update(int(number[0]) for line in data if line for number in _NUMBER.finditer(line))
+            for line in data:
+                for number in _NUMBER.finditer(line or b""):
+                    extend(found, int(number[0]), int(number[0]))
             # Messages behind those that are gone have moved up.
             start = end + 1 - (len(client.untagged_responses.get("EXPUNGE", ())) - expunged)
-        return self._numbers.below(max(found, default=0)).within(found)
+        existing = Numbers(found)
+        return self._numbers.below(existing.last if existing else 0).within(existing)
 
     def _ask(self) -> None:
         """Ask for as many messages as may be under way."""
@@ -216,14 +221,24 @@ class Fetch:
         try:
             tag = client._command(*self._command, written(runs), self._parts)
         except (client.error, OSError) as error:
-            # What has come before the line was lost is still to be read.
+            # What has come before the line was lost is still to be read; half a command may have gone.
             self._failure = error
+            self._broken = type(error) is client.abort or isinstance(error, OSError)
+        except BaseException:
+            self._lose()
+            raise
         else:
             self._under_way[tag] = runs
             for first, last in runs:
                 self._wanted.update(range(first, last + 1))
         if self._under_way:
             client._oauth_fetch = self
+
+    def _fail(self) -> NoReturn:
+        if self._broken:
+            self._lose()
+        assert self._failure is not None  # noqa: S101  # for type checkers
+        raise self._failure
 
     # --- reading --------------------------------------------------------------------------------------------------
 
@@ -245,6 +260,8 @@ class Fetch:
             if again:
                 self._numbers.put_back(again)
                 self._wanted = set()
+            if self._broken:
+                self._fail()
         except (imaplib.IMAP4.error, OSError) as error:
             self._failure = error
             raise
@@ -382,4 +399,5 @@ class Fetch:
         self._wanted = set()
         if client._oauth_fetch is self:
             client._oauth_fetch = None
+        client._oauth_line = None
         client._oauth_drop()

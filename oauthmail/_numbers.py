@@ -6,7 +6,7 @@ import operator
 import re
 from collections.abc import Iterable, Iterator
 
-__all__ = ["HIGHEST", "LINE", "Numbers", "Run", "parse"]
+__all__ = ["HIGHEST", "LINE", "Numbers", "Run", "extend", "parse", "written"]
 
 #: The first and the last of numbers that follow each other.
 Run = tuple[int, int]
@@ -82,18 +82,20 @@ class Numbers:
             else:
                 del self._runs[0]
 
-    def within(self, others: Iterable[int]) -> Numbers:
-        """Return those of *others* that are among them."""
-        found = sorted(others)
+    def within(self, others: Numbers) -> Numbers:
+        """Return those that are among others, too."""
+        both: list[Run] = []
+        found = others.runs
         place = 0
-        kept: list[Run] = []
-        for first, last in reversed(self._runs):
-            while place < len(found) and found[place] < first:
+        for first, last in self.runs:
+            while place < len(found) and found[place][1] < first:
                 place += 1
-            while place < len(found) and found[place] <= last:
-                _extend(kept, found[place], found[place])
+            while place < len(found) and found[place][0] <= last:
+                both.append((max(first, found[place][0]), min(last, found[place][1])))
+                if found[place][1] > last:
+                    break
                 place += 1
-        return Numbers(kept, listed=True)
+        return Numbers(both, listed=True)
 
     def take(self, most: int) -> list[Run]:
         """Remove and return the lowest numbers, at most *most*, and no more than fit a command line."""
@@ -138,10 +140,10 @@ def parse(message_set: str | bytes | Iterable[int | str | bytes]) -> Numbers:
     for each in message_set:
         if isinstance(each, str | bytes):
             for first, last in _text_runs(each):
-                _extend(runs, first, last)
+                extend(runs, first, last)
         else:
             number = _checked(operator.index(each))
-            _extend(runs, number, number)
+            extend(runs, number, number)
     if not runs:
         raise ValueError("no message numbers")
     return Numbers(runs, listed=True)
@@ -163,7 +165,7 @@ def _checked(number: int) -> int:
     return number
 
 
-def _extend(runs: list[Run], first: int, last: int) -> None:
+def extend(runs: list[Run], first: int, last: int) -> None:
     """Add a run, to the one before where it follows on it."""
     if runs and runs[-1][0] <= first <= runs[-1][1] + 1:
         runs[-1] = runs[-1][0], max(last, runs[-1][1])
@@ -174,5 +176,5 @@ def _extend(runs: list[Run], first: int, last: int) -> None:
 def _merged(runs: Iterable[Run]) -> list[Run]:
     merged: list[Run] = []
     for first, last in sorted(runs):
-        _extend(merged, first, last)
+        extend(merged, first, last)
     return merged

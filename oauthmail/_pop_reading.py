@@ -21,7 +21,7 @@ import re
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from ._pace import Pace
 
@@ -84,6 +84,7 @@ class Retrieve:
         self._under_way: deque[int] = deque()
         self._kept: deque[RetrievedMessage] = deque()
         self._failure: BaseException | None = None
+        self._broken = False
         self._abandoned = False
 
     def messages(self) -> Iterator[RetrievedMessage]:
@@ -98,7 +99,7 @@ class Retrieve:
                 elif self._under_way:
                     yield self._read()
                 elif self._failure is not None:
-                    raise self._failure
+                    self._fail()
                 else:
                     return
         finally:
@@ -142,12 +143,21 @@ class Retrieve:
                 sys.audit("poplib.putline", client, b"RETR %d" % number)
             sock.sendall(b"".join(b"RETR %d\r\n" % number for number in numbers))
         except (poplib.error_proto, OSError) as error:
-            # What has come before the line was lost is still to be read.
-            self._failure, self._ended = error, True
+            # What has come before the line was lost is still to be read; half a command may have gone.
+            self._failure, self._ended, self._broken = error, True, True
+        except BaseException:
+            self._lose()
+            raise
         else:
             self._under_way.extend(numbers)
         if self._under_way:
             client._oauth_retrieve = self
+
+    def _fail(self) -> NoReturn:
+        if self._broken:
+            self._lose()
+        assert self._failure is not None  # noqa: S101  # for type checkers
+        raise self._failure
 
     # --- reading --------------------------------------------------------------------------------------------------
 
@@ -168,6 +178,8 @@ class Retrieve:
                     again.append(message.number)
             if again:
                 self._numbers, self._ended = itertools.chain(again, self._numbers), False
+            if self._broken:
+                self._fail()
         except (poplib.error_proto, OSError) as error:
             self._failure = error
             raise
@@ -184,10 +196,7 @@ class Retrieve:
             octets = b"" if refused else self._text()
         except BaseException:
             # Half an answer may be read: what follows could be taken for the answer to something else.
-            self._ended = True
-            self._under_way.clear()
-            client._oauth_retrieve = None
-            client._oauth_drop()
+            self._lose()
             raise
         number = self._under_way.popleft()
         if not self._under_way:
@@ -195,6 +204,14 @@ class Retrieve:
         self._messages += 1
         self._octets += len(octets)
         return RetrievedMessage(number, octets, reply, poplib.error_proto(reply) if refused else None)
+
+    def _lose(self) -> None:
+        client = self._client
+        self._ended = True
+        self._under_way.clear()
+        if client._oauth_retrieve is self:
+            client._oauth_retrieve = None
+        client._oauth_drop()
 
     def _file(self) -> Any:
         if self._client.file is None:

@@ -301,6 +301,14 @@ def test_no_command_line_is_longer_than_servers_have_to_take() -> None:
     assert (len(messages), longest < 8000) == (5000, True)
 
 
+def test_a_range_of_uids_is_divided_by_the_messages_that_are_there() -> None:
+    mailbox = Mailbox(3000, shift=100_000)
+    with connected(mailbox) as client:
+        found = [message.uid for message in client.fetch_messages("1:100,100500:100600,102990:*", uid=True)]
+        assert fetched(client) == [b"100500:100600,102990:103000"]
+    assert found == [*range(100_500, 100_601), *range(102_990, 103_001)]
+
+
 def test_a_wide_range_of_uids_costs_no_empty_commands() -> None:
     with connected(Mailbox(3, shift=4_000_000_000)) as client:
         assert [message.uid for message in client.fetch_messages("1:*", uid=True)] == [
@@ -526,6 +534,55 @@ def test_a_connection_that_the_caller_closes_ends_the_iteration() -> None:
         client.shutdown()
         with pytest.raises((imaplib.IMAP4.abort, OSError)):
             list(messages)
+
+
+def test_a_line_lost_while_another_command_waits_is_told_to_both() -> None:
+    def script(line: Line) -> None:
+        Mailbox(3).begin(line)
+        line.answer(answered(1) + answered(2) + b"* 3 FETCH (BODY[] {100}\r\nhalf")
+
+    with connected(script) as client:
+        messages = client.fetch_messages("1:3")
+        next(messages)
+        with pytest.raises(imaplib.IMAP4.abort):
+            client.noop()
+        assert next(messages).octets == text(2)
+        with pytest.raises(imaplib.IMAP4.abort):
+            next(messages)
+        assert client.state == "LOGOUT"
+
+
+class Unsendable:
+    """A socket on which nothing can be sent any more."""
+
+    def __init__(self, sock: Any, error: BaseException) -> None:
+        self._sock, self._error = sock, error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def sendall(self, octets: bytes) -> None:
+        raise self._error
+
+
+def test_what_came_before_nothing_could_be_sent_any_more_is_still_read() -> None:
+    found: list[int] = []
+    with connected(Mailbox(3000)) as client:
+        messages = client.fetch_messages("1:*")
+        next(messages)
+        client.sock = Unsendable(client.sock, BrokenPipeError("gone"))
+        with pytest.raises(imaplib.IMAP4.abort, match="gone"):
+            collect(messages, found)
+        assert client.state == "LOGOUT"
+    assert found == list(range(2, 1025))
+
+
+def test_an_interrupted_command_closes_the_connection() -> None:
+    with connected(Mailbox(3000)) as client:
+        client.sock = Unsendable(client.sock, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            next(client.fetch_messages("1:*"))
+        assert client.state == "LOGOUT"
 
 
 class Pieces(io.RawIOBase):

@@ -352,6 +352,57 @@ def test_a_connection_that_the_caller_closes_ends_the_iteration() -> None:
             list(messages)
 
 
+def test_a_line_lost_while_another_command_waits_is_told_to_both() -> None:
+    def script(line: Line) -> None:
+        line.send(b"+OK ready\r\n")
+        line.answer(PIPELINING)
+        line.answer(answered(1) + answered(2) + b"+OK\r\nhalf")
+
+    with connected(script) as client:
+        messages = client.retrieve([1, 2, 3])
+        next(messages)
+        with pytest.raises(poplib.error_proto):
+            client.noop()
+        assert next(messages).octets == text(2)
+        with pytest.raises(poplib.error_proto):
+            next(messages)
+        assert client.sock is None
+
+
+class Unsendable:
+    """A socket on which nothing can be sent any more."""
+
+    def __init__(self, sock: Any, error: BaseException) -> None:
+        self._sock, self._error = sock, error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def sendall(self, octets: bytes) -> None:
+        raise self._error
+
+
+def test_what_came_before_nothing_could_be_sent_any_more_is_still_read() -> None:
+    found: list[int] = []
+    with connected(Mailbox(3000)) as client:
+        messages = client.retrieve(range(1, 3001))
+        next(messages)
+        client.sock = Unsendable(client.sock, BrokenPipeError("gone"))
+        with pytest.raises(BrokenPipeError):
+            collect(messages, found)
+        assert client.sock is None
+    assert found == list(range(2, 1025))
+
+
+def test_an_interrupted_command_closes_the_connection() -> None:
+    with connected(Mailbox(3000)) as client:
+        client.capa()
+        client.sock = Unsendable(client.sock, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            next(client.retrieve([1]))
+        assert client.sock is None
+
+
 class Pieces(io.RawIOBase):
     """A socket whose octets arrive in pieces of given sizes."""
 
