@@ -11,6 +11,8 @@ from __future__ import annotations
 # A name that type checkers know; typing, which has it too, takes longer to load than all the rest.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ._imap_reading import FetchedMessage
+    from ._pop_reading import RetrievedMessage
     from .account import Account
     from .applications import Application, ServiceAccount, load_application
     from .bulk import SendCancelled, SendInterrupted, SendResult
@@ -45,6 +47,7 @@ __all__ = [
     "Application",
     "AuthenticationError",
     "CredentialsError",
+    "FetchedMessage",
     "FileStore",
     "FlowError",
     "IMAPMechanismError",
@@ -59,6 +62,7 @@ __all__ = [
     "POPMechanismError",
     "POPOAuthError",
     "Provider",
+    "RetrievedMessage",
     "SMTPMechanismError",
     "SMTPOAuthError",
     "SendCancelled",
@@ -74,6 +78,8 @@ __all__ = [
 ]
 
 _MODULES = {
+    "_imap_reading": ("FetchedMessage",),
+    "_pop_reading": ("RetrievedMessage",),
     "account": ("Account",),
     "applications": ("Application", "ServiceAccount", "load_application"),
     "bulk": ("SendCancelled", "SendInterrupted", "SendResult"),
