@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +15,9 @@ from oauthmail.sandbox.live.servers import state_directory
 from oauthmail.sandbox.state import State
 from oauthmail.sandbox.web import Web
 
-USER = "reader@mail.test"
+from .letters import READER, received
+
+USER = READER
 #: Octets of a message, and of one in every `LARGE_EVERY`.
 SIZE, LARGE = 4_000, 200_000
 LARGE_EVERY = 50
@@ -37,19 +38,6 @@ class Mailbox:
     pop3: int
     token: str
     sizes: tuple[int, ...]
-
-
-def text(number: int, size: int) -> bytes:
-    """Return message *number*, of about *size* octets."""
-    chance = random.Random(number)  # noqa: S311  # the same messages in every run
-    headers = (
-        f"From: Sender {number} <sender-{number}@example.com>\r\nTo: <{USER}>\r\nSubject: Number {number}\r\n"
-        f"Date: Thu, 01 Jan 2026 12:00:00 +0000\r\nMessage-ID: <{number}.bench@example.com>\r\n"
-        "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n"
-    )
-    words = ["some", "words", "that", "fill", "a", "line", "and", "another", "one."]
-    line = " ".join(chance.choices(words, k=13)) + "\r\n"
-    return (headers + line * ((size - len(headers)) // len(line))).encode("ascii")
 
 
 @contextlib.contextmanager
@@ -78,7 +66,7 @@ def _fill(home: Path, count: int) -> tuple[int, ...]:
     for folder in ("cur", "new", "tmp"):
         (home / "Maildir" / folder).mkdir(parents=True)
     for number in range(1, count + 1):
-        octets = text(number, LARGE if number % LARGE_EVERY == 0 else SIZE)
+        octets = received(number, LARGE if number % LARGE_EVERY == 0 else SIZE)
         sizes.append(len(octets))
         # S and W are the sizes with and without CRs, so that Dovecot need not read a message to tell them.
         name = f"{1_700_000_000 + number}.M{number:06}P1.bench,S={len(octets)},W={len(octets)}:2,S"
