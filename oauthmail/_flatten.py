@@ -125,7 +125,7 @@ class _Writer:
         mangle: whether a line of a text that begins with "From " is written with ">" before it.
 
     Attributes:
-        chunks: what was written; as text where it is in ASCII and each LF has yet to become CRLF.
+        chunks: what was written; text where `_lines` has yet to be asked for the octets.
     """
 
     def __init__(self, headers: Headers, *, mangle: bool) -> None:
@@ -225,7 +225,7 @@ class _Writer:
             text.encode("ascii", "surrogateescape")
             # As the generator does, although it is the caller's part.
             part._payload = text = self._mangled(text)
-        self.chunks.append(text if len(text) > _LONG and text.isascii() and "\r" not in text else _lines(text))
+        self.chunks.append(text if len(text) > _LONG else _lines(text))
         return True
 
     def _mangled(self, text: str) -> str:
@@ -297,8 +297,13 @@ def _joined(chunks: list[bytes | str]) -> bytes:
         if isinstance(chunk, bytes):
             out.write(chunk)
             continue
-        for start in range(0, len(chunk), _LONG):
-            out.write(chunk[start : start + _LONG].encode("ascii").replace(b"\n", b"\r\n"))
+        end = 0
+        while end < len(chunk):
+            start, end = end, end + _LONG
+            while chunk[end - 1 : end] == "\r":
+                # A CRLF is not cut in two.
+                end += 1
+            out.write(_lines(chunk[start:end]))
     return out.getvalue()
 
 

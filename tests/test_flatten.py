@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import email
+import email.charset
+import email.headerregistry
+import email.policy
 import functools
+import random
+import re
+import subprocess
+import sys
+from email.generator import BytesGenerator
 from email.message import EmailMessage, Message
 from email.mime.application import MIMEApplication
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +25,7 @@ from hypothesis import strategies as st
 
 from oauthmail._flatten import flatten
 
-from .flattening import POLICIES, Maker, assert_alike, corpus, generated, parents_way, parsing
+from .flattening import POLICIES, Maker, assert_alike, corpus, generated, parents_way, parsing, state
 from .flattening_generated import Recipe, cooked, recipes
 
 
@@ -75,6 +86,14 @@ def test_cpythons_messages_are_written_as_cpython_writes_them(policy: str, utf8:
             assert_alike(make, utf8=utf8)
 
 
+def test_what_cpythons_tests_build_is_written_as_cpython_writes_it() -> None:
+    messages()
+    # In a process of its own, where nothing minds that those tests run.
+    command = [sys.executable, "-W", "ignore", "-m", "tests.harvested_messages"]
+    ran = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("utf8", [False, True], ids=["ascii", "utf8"])
 @pytest.mark.parametrize("make", USUAL.values(), ids=USUAL)
 def test_usual_messages_are_written_as_cpython_writes_them(make: Maker, utf8: bool) -> None:
@@ -98,3 +117,281 @@ def test_what_counts_the_generators_steps_sees_them() -> None:
 @given(recipe=recipes(), utf8=st.booleans())
 def test_odd_messages_are_written_as_cpython_writes_them(recipe: Recipe, utf8: bool) -> None:
     assert_alike(functools.partial(cooked, recipe), utf8=utf8)
+
+
+# --- long texts -------------------------------------------------------------------------------------------------------
+
+#: More than is changed in one go, and no multiple of it.
+LENGTH = 3 * (1 << 16) + 7
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["a", "\n", "\r", "\r\n", "\r\r\n", "line\n", "line\r\n", "line\r", "From x\n", "octet \udce9\r\n", "é\n", "-\n"],
+    ids=ascii,
+)
+@pytest.mark.parametrize("before", ["", "a", "aa"])
+def test_long_texts_are_written_as_cpython_writes_them(before: str, piece: str) -> None:
+    def make() -> Message:
+        message = EmailMessage()
+        message["Subject"] = "Long"
+        message.set_payload(before + piece * (LENGTH // len(piece)))
+        return message
+
+    assert_alike(make)
+
+
+# --- boundaries -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", ["", "--", "\n", "\r\n", "x"], ids=ascii)
+@pytest.mark.parametrize("start", ["", "a\n", "\n"], ids=ascii)
+@pytest.mark.parametrize("length", [0, LENGTH])
+def test_a_boundary_is_not_one_that_a_part_has(length: int, start: str, end: str) -> None:
+    # What `outcome` lets be drawn.
+    random.seed(1)
+    drawn = BytesGenerator._make_boundary()  # type: ignore[attr-defined]  # not in typeshed
+
+    def make() -> Message:
+        message = MIMEMultipart()
+        message.attach(MIMEText("a" * length + f"{start}--{drawn}{end}"))
+        message.attach(MIMEText(f"--{drawn}.0"))
+        return message
+
+    assert_alike(make)
+
+
+@pytest.mark.parametrize("policy", ["compat32", "default", "short", "SMTPUTF8"])
+@pytest.mark.parametrize(
+    "value", ["multipart/mixed", "Multipart/Mixed; x=é", 'multipart/related; type="text/html"; x=1']
+)
+def test_a_new_boundary_is_written_as_cpython_writes_it_again_and_again(value: str, policy: str) -> None:
+    def make() -> Message:
+        message = Message(POLICIES[policy])
+        message["content-Type"] = value
+        message.attach(MIMEText("a\n"))
+        return message
+
+    for _ in range(3):
+        assert_alike(make)
+
+
+def test_parts_keep_the_boundary_they_were_given_and_the_message_stays_as_it_is() -> None:
+    inner, message = MIMEMultipart(), MIMEMultipart()
+    inner.attach(MIMEText("a\n"))
+    message.attach(inner)
+    flatten(message)
+    assert (inner.get_boundary() is None, message.get_boundary()) == (False, None)
+
+
+# --- the caller's message ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", USUAL.values(), ids=USUAL)
+def test_the_message_is_left_as_it_is(make: Maker) -> None:
+    message = make()
+    # Both set boundaries.
+    message.as_bytes()
+    before = state(message), message.as_bytes()
+    flatten(message)
+    assert (state(message), message.as_bytes()) == before
+
+
+# --- what is kept of other messages -----------------------------------------------------------------------------------
+
+SUBJECTS = (
+    "Grüße",
+    "=?utf-8?q?Gr=C3=BC=C3=9Fe?=",
+    "=?utf-8?q?Gr?= =?utf-8?q?=C3=BC=C3=9Fe?=",
+    "=?iso-8859-1?q?Gr=FC=DFe?=",
+    "Grüße  an alle",
+    "Grüße =?utf-8?q?an?= alle",
+    '"Grüße"',
+)
+
+
+@pytest.mark.parametrize("policy", ["compat32", "default", "short", "SMTPUTF8", "default, 7bit"])
+@pytest.mark.parametrize("name", ["Subject", "From", "Content-Type", "Comments"])
+def test_fields_that_look_alike_are_not_taken_for_each_other(name: str, policy: str) -> None:
+    ends = {"From": " <me@example.com>", "Content-Type": "; name=x"}
+    for _ in range(2):
+        for subject in SUBJECTS:
+
+            def make(value: str = subject + ends.get(name, "")) -> Message:
+                message = EmailMessage(POLICIES[policy])
+                message[name] = value
+                return message
+
+            assert_alike(make)
+
+
+def test_more_fields_than_are_kept_are_written_as_cpython_writes_them() -> None:
+    for number in range(600):
+
+        def make(value: str = f"Grüße {number % 300}") -> Message:
+            message = EmailMessage()
+            message["Subject"] = value
+            return message
+
+        assert_alike(make)
+
+
+def test_another_encoding_for_utf8_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def make() -> Message:
+        message = MIMEText("a\n")
+        message["Subject"] = "Grüße"
+        return message
+
+    before = flatten(make())
+    monkeypatch.setattr("email.header.UTF8.header_encoding", email.charset.QP)
+    assert_alike(make)
+    assert flatten(make()) != before
+
+
+# --- what is left to the generator ------------------------------------------------------------------------------------
+
+
+class Shouting(EmailMessage):
+    def raw_items(self) -> Any:
+        return [(name.upper(), value) for name, value in super().raw_items()]
+
+
+class OwnPolicy(email.policy.EmailPolicy):
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        return super().fold_binary(name, value).upper()
+
+
+class OwnHeader(str):
+    name = "Subject"
+
+    def fold(self, *, policy: Any) -> str:
+        return f"Subject: folded by itself{policy.linesep}"
+
+
+OWN_POLICY = OwnPolicy()
+OWN_FACTORY = email.policy.EmailPolicy(header_factory=lambda name, value: OwnHeader(value))
+REGISTRY: Any = email.headerregistry.HeaderRegistry()
+REGISTRY.map_to_type("content-type", email.headerregistry.UniqueUnstructuredHeader)
+OWN_REGISTRY = email.policy.EmailPolicy(header_factory=REGISTRY)
+
+
+def shouting() -> Message:
+    message = small()
+    message.__class__ = Shouting
+    return message
+
+
+def with_a_method_of_its_own() -> Message:
+    message: Any = small()
+    message.get_content_maintype = "message".lower
+    return cast("Message", message)
+
+
+def with_a_policy_of_its_own() -> Message:
+    message = small()
+    message.policy = OWN_POLICY
+    return message
+
+
+def with_a_header_of_its_own() -> Message:
+    message: Any = small()
+    message.replace_header("Subject", OwnHeader("x"))
+    return cast("Message", message)
+
+
+def with_a_factory_of_its_own() -> Message:
+    text = f"Subject: {'x ' * 80}\nContent-Type: multipart/mixed\n\na\n"
+    return email.message_from_string(text, policy=OWN_FACTORY)
+
+
+def with_a_registry_of_its_own() -> Message:
+    return email.message_from_string("Content-Type: text/(a)plain; x\n\na\n", policy=OWN_REGISTRY)
+
+
+def forwarded() -> Message:
+    message = small()
+    message.add_attachment(with_attachment())
+    return message
+
+
+def signed() -> Message:
+    message = MIMEMultipart("signed", boundary="b")
+    message["Subject"] = "a " * 60
+    message.attach(MIMEText("a\n"))
+    return message
+
+
+def report() -> Message:
+    return email.message_from_string(
+        'Content-Type: multipart/report; boundary="b"\n\n--b\nContent-Type: message/delivery-status\n\n'
+        "A: 1\n\nB: 2\n\n--b--\n"
+    )
+
+
+def endless() -> Message:
+    message = MIMEMultipart(boundary="b")
+    message.attach(message)
+    return message
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        shouting,
+        with_a_method_of_its_own,
+        with_a_policy_of_its_own,
+        with_a_header_of_its_own,
+        with_a_factory_of_its_own,
+        with_a_registry_of_its_own,
+        forwarded,
+        signed,
+        report,
+    ],
+)
+def test_unusual_messages_are_written_as_cpython_writes_them(make: Maker) -> None:
+    assert_alike(make)
+
+
+def test_an_endless_message_ends_as_it_does_in_cpython() -> None:
+    with pytest.raises(RecursionError):
+        flatten(endless())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("email.generator.BytesGenerator._handle_text", lambda self, message: self.write("changed")),
+        ("email.generator.Generator._make_boundary", classmethod(lambda cls, text=None: "changed")),
+        ("email.generator.BytesGenerator._handle_text_plain", lambda self, message: self.write("changed")),
+        ("email.generator.fcre", re.compile("^At")),
+        ("email.message.Message.get_content_maintype", lambda self: "message"),
+        ("email.message.Message._write_headers", lambda self, generator: generator.write("changed")),
+        ("email.policy.EmailPolicy.fold_binary", lambda self, name, value: b"changed\r\n"),
+        ("email.headerregistry.BaseHeader.fold", lambda self, policy: "changed\r\n"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_changed_standard_library_is_obeyed(name: str, value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = flatten(with_attachment())
+    monkeypatch.setattr(name, value, raising=False)
+    assert_alike(with_attachment)
+    assert flatten(with_attachment()) != before
+
+
+@pytest.mark.parametrize(("utf8", "policy"), [(True, "compat32"), (False, "compat32"), (False, "default")])
+def test_what_cannot_be_written_ends_as_it_does_in_cpython(utf8: bool, policy: str) -> None:
+    def make() -> Message:
+        message = Message(POLICIES[policy])
+        message["Bcc"] = "secret@example.com"
+        message.set_payload("é")
+        return message
+
+    with pytest.raises((TypeError, UnicodeEncodeError)):
+        flatten(make(), utf8=utf8)
+    assert_alike(make, utf8=utf8)
+
+
+def test_blind_copies_are_left_out() -> None:
+    message = small()
+    message["Resent-bcc"] = "another@example.org"
+    assert b"cc:" not in flatten(message).lower()
