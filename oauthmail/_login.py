@@ -14,7 +14,7 @@ import ssl
 from . import sasl
 from ._checks import FixedToken, check_text
 from ._deadline import bounded
-from ._redact import REDACTED, Redactor, printable, scrub
+from ._redact import REDACTED, LoginRedactor, printable, scrub
 from .errors import AuthenticationError, CredentialsError, InsecureConnectionError
 
 TYPE_CHECKING = False
@@ -107,7 +107,7 @@ def _mechanism(
 def _attempt(client: OAuthClient[Reply], mechanism: str, identity: str, credential: OAuth1Credentials | str) -> Reply:
     exchange = client._oauth_exchange(mechanism, identity, credential)
     # A server may repeat the token that it refused before, too.
-    client._oauth_redactor = (client._oauth_redactor or Redactor()).adding(*exchange.secrets)
+    client._oauth_redactor = (client._oauth_redactor or LoginRedactor()).adding(*exchange.secrets)
     with _exchanging(client):
         accepted, reply = _converse(client, exchange)
     if not accepted:
