@@ -118,6 +118,9 @@ LONG = b"x" * 200_000 + b"\r\n" + b"." * 5000 + b"\r\n"
         pytest.param(b"+OK\r\n" + stuffed(LONG), LONG, id="long lines"),
         pytest.param(b"+OK\na\nb\r\n..c\n.\n", b"a\r\nb\r\n.c\r\n", id="LF only"),
         pytest.param(b"+OK\n.\n", b"", id="LF only, empty"),
+        pytest.param(
+            b"+OK\na\n" + b"x" * 65_536 + b".\n.\n", b"a\r\n" + b"x" * 65_536 + b".\r\n", id="LF only, long line"
+        ),
         pytest.param(b"+OK\r\n" + b"x" * 70_000 + b"\r\n.\r\n", b"x" * 70_000 + b"\r\n", id="a long first line"),
     ],
 )
@@ -162,6 +165,17 @@ def test_the_next_messages_are_asked_for_before_the_first_have_arrived() -> None
     with connected(script) as client:
         collect(client.retrieve(range(1, 2001)), found)
     assert found == list(range(1, 2001))
+
+
+def test_large_messages_are_asked_for_in_small_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oauthmail._pace._FIRST", 4)
+    mailbox = Mailbox(0)
+    mailbox.answers = dict.fromkeys(range(1, 33), b"+OK\r\n" + b"%070000d\r\n" % 0 * 30 + b".\r\n")
+    with connected(mailbox) as client:
+        read = iter(range(1, 33))
+        next(messages := client.retrieve(read))
+        assert (len(list(messages)), next(read, None)) == (31, None)
+        assert max(packet.count(b"RETR") for packet in client.server.lines[0].packets) <= 4
 
 
 def test_commands_under_way_travel_together() -> None:
@@ -290,9 +304,10 @@ def test_a_lost_or_senseless_line_ends_in_error_proto_and_closes_the_connection(
         line.answer(octets)
 
     with connected(script) as client:
-        with pytest.raises(poplib.error_proto):
+        with pytest.raises(poplib.error_proto) as caught:
             list(client.retrieve([1, 2, 3]))
         assert client.sock is None
+    assert caught.value.args[0] in ("-ERR EOF", "line too long", b"hello")
 
 
 @pytest.mark.parametrize("answer", [b"+OK\r\n" + b"a\r\n" * 2000, b"+OK\n" + b"a\n" * 2000])
