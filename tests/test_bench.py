@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import imaplib
 import random
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from email.policy import SMTP
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.bench import producer
 from tests.bench.delay import Proxy
 from tests.bench.letters import flattened_by_hand, letter
 from tests.bench.measuring import Measured
+from tests.bench.recorder import Imap, Recorder
 from tests.bench.sink import ENDING, Session, Sink, find_ending
+from tests.scripted import Certificates
 
 DELAY = 0.05
 
@@ -173,6 +178,31 @@ def test_sink_counts_over_all_connections_since_it_was_asked() -> None:
 def test_the_end_of_a_text_is_found_where_it_is(pieces: list[bytes], position: int) -> None:
     text = b"".join(pieces)
     assert find_ending(text, position) == text.find(ENDING, position)
+
+
+# --- the servers of logins and of reading -----------------------------------------------------------------------------
+
+
+def test_recorder_counts_waiting_and_not_packets(certificates: Certificates, tmp_path: Path) -> None:
+    certificate = tmp_path / "server.pem"
+    certificates.authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(certificate))
+    recorder = Recorder(b"* OK ready\r\n", Imap, str(certificate))
+    threading.Thread(target=recorder.run, daemon=True).start()
+    with imaplib.IMAP4_SSL("localhost", recorder.port, ssl_context=certificates.client()) as client:
+        # It sends its answer and the line end of it as two packets.
+        client.authenticate("XOAUTH2", lambda _: b"response")
+    # CAPABILITY, AUTHENTICATE, the response.
+    assert recorder.counted()["waited"] == [3]
+
+
+@pytest.mark.parametrize(
+    ("command", "numbers"),
+    [(b"a FETCH 2 (BODY[])", [2]), (b"a FETCH 2:4 (BODY[])", [2, 3, 4]), (b"a FETCH 1,3:9 (BODY[])", [1, 3, 4, 5])],
+)
+def test_producer_answers_for_each_message_that_there_is(command: bytes, numbers: list[int]) -> None:
+    *responses, done = producer.imap(5)(command)
+    assert [int(response.split()[1]) for response in responses] == numbers
+    assert done == b"a OK done\r\n"
 
 
 # --- messages and figures ---------------------------------------------------------------------------------------------
