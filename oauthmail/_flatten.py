@@ -50,11 +50,7 @@ def flatten(message: Message, *, utf8: bool = False) -> bytes:
     duplicate: Any = message.__class__.__new__(message.__class__)
     duplicate.__dict__.update(message.__dict__)
     duplicate._headers = [item for item in duplicate._headers if item[0].lower() not in _BCC]
-    try:
-        writer.write_duplicate(duplicate)
-    except RecursionError:
-        # The generator may go a step deeper before it fails as well.
-        return by_generator(message, utf8)
+    writer.write_duplicate(duplicate)
     return _joined(writer.chunks)
 
 

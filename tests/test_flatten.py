@@ -328,6 +328,31 @@ def report() -> Message:
     )
 
 
+def without_a_boundary_under_another_policy() -> Message:
+    message: Any = with_attachment()
+    inner = Message(POLICIES["compat32"])
+    inner["Content-Type"] = "multipart/mixed; x=y"
+    inner.attach(MIMEText("a\n"))
+    message.attach(inner)
+    return cast("Message", message)
+
+
+def forwarded_by_default() -> Message:
+    message, inner = MIMEMultipart("digest", boundary="b"), Message()
+    # As a parser has it that reads header fields only.
+    inner.set_default_type("message/rfc822")
+    inner.set_payload("Subject: a\n\nb\n")
+    message.attach(inner)
+    return message
+
+
+def with_octets_after_from() -> Message:
+    message, inner = MIMEMultipart(boundary="b"), Message()
+    inner.set_payload("From \udce9\n")
+    message.attach(inner)
+    return message
+
+
 def endless() -> Message:
     message = MIMEMultipart(boundary="b")
     message.attach(message)
@@ -343,7 +368,10 @@ def endless() -> Message:
         with_a_header_of_its_own,
         with_a_factory_of_its_own,
         with_a_registry_of_its_own,
+        without_a_boundary_under_another_policy,
         forwarded,
+        forwarded_by_default,
+        with_octets_after_from,
         signed,
         report,
     ],
@@ -389,6 +417,21 @@ def test_what_cannot_be_written_ends_as_it_does_in_cpython(utf8: bool, policy: s
     with pytest.raises((TypeError, UnicodeEncodeError)):
         flatten(make(), utf8=utf8)
     assert_alike(make, utf8=utf8)
+
+
+def test_a_part_that_cannot_be_written_is_tried_once() -> None:
+    message: Message = Message()
+    message.set_payload("é")
+    for number in range(9):
+        outer = MIMEMultipart(boundary=str(number))
+        outer.attach(message)
+        message = outer
+
+    def fail() -> None:
+        with pytest.raises(UnicodeEncodeError):
+            flatten(message)
+
+    assert generated(fail).count("_handle_multipart") == 0
 
 
 def test_blind_copies_are_left_out() -> None:
