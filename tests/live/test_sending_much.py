@@ -16,6 +16,7 @@ from oauthmail.sandbox.live.process import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from oauthmail import SendResult
     from oauthmail.sandbox.live.postfix import Postfix
@@ -123,8 +124,17 @@ def queued(postfix: Postfix) -> bool:
     """Tell whether there is mail on its way."""
     # In the order in which a message wanders.
     folders = [postfix.directory / "queue" / name for name in ("incoming", "active", "deferred")]
-    # A file that is not written to its end is not executable, and stays where it is.
-    return any(path.stat().st_mode & stat.S_IXUSR for folder in folders for path in folder.iterdir() if path.is_file())
+    return any(is_message(path) for folder in folders for path in folder.iterdir())
+
+
+def is_message(path: Path) -> bool:
+    """Tell whether it is mail; a file that was not written to its end is not executable, and stays where it is."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        # It wanders on.
+        return True
+    return stat.S_ISREG(mode) and bool(mode & stat.S_IXUSR)
 
 
 @pytest.fixture
