@@ -13,8 +13,10 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 #: Returns a reply in the place of the usual one, or None; gets the command's line, ``b"."`` for the end of a message.
-#: One that speaks for a command (2xx) is said for what is done as usual, where that is in order.
+#: One that speaks for a command (250, 251) is said for what is done as usual, where that is in order.
 Policy = Callable[[bytes], bytes | None]
+
+_YES = (b"250", b"251")
 
 BOTH = ("PIPELINING", "CHUNKING", "SIZE 1000000", "8BITMIME", "SMTPUTF8")
 
@@ -129,9 +131,9 @@ class Conversation:
         reply = self.rules.policy(line)
         if reply is None:
             reply = self._usual(verb, line, chunk)
-        elif reply.startswith(b"2"):
+        elif reply.startswith(_YES):
             usual = self._usual(verb, line, chunk)
-            reply = reply if usual.startswith(b"2") else usual
+            reply = reply if usual.startswith(_YES) else usual
         elif verb == b"BDAT":
             self._broken()
         self._replies.append(reply)
@@ -204,7 +206,7 @@ class Conversation:
                 continue
             self._step = self._command
             reply = self.rules.policy(b".")
-            if reply is None or reply.startswith(b"2"):
+            if reply is None or reply.startswith(_YES):
                 self._deliver(b"".join(self._text))
             elif not self.rules.hoards:
                 self._envelope = _Envelope()
@@ -214,7 +216,8 @@ class Conversation:
 
     def _deliver(self, octets: bytes) -> None:
         envelope, self._envelope = self._envelope, _Envelope()
-        self.rules.delivered.append(Delivered(envelope.sender or b"", envelope.recipients, octets))
+        if envelope.recipients:
+            self.rules.delivered.append(Delivered(envelope.sender or b"", envelope.recipients, octets))
 
     # --- logins ---------------------------------------------------------------------------------------------------
 
