@@ -88,7 +88,8 @@ class Conversation:
         self._step: Callable[[], bool] = self._command
         self._envelope = _Envelope()
         self._left = rules.lifetime if rules.tokens is None else 0
-        self._text: list[bytes] = []
+        # How far the end of a message was looked for.
+        self._searched = 0
 
     def take(self, octets: bytes) -> bytes:
         """Take what the client has sent, and return what there is to say to it."""
@@ -138,7 +139,6 @@ class Conversation:
             self._broken()
         self._replies.append(reply)
         if verb == b"DATA" and reply.startswith(b"354"):
-            self._text.clear()
             self._step = self._data
         elif verb == b"QUIT":
             self.ended = True
@@ -196,23 +196,20 @@ class Conversation:
     # --- messages -------------------------------------------------------------------------------------------------
 
     def _data(self) -> bool:
-        while self._buffer:
-            line, end, rest = self._buffer.partition(b"\n")
-            if not end:
-                return False
-            self._buffer = rest
-            if line != b".\r":
-                self._text.append((line[1:] if line.startswith(b".") else line) + b"\n")
-                continue
-            self._step = self._command
-            reply = self.rules.policy(b".")
-            if reply is None or reply.startswith(_YES):
-                self._deliver(b"".join(self._text))
-            elif not self.rules.hoards:
-                self._envelope = _Envelope()
-            self._replies.append(reply if reply is not None else b"250 2.0.0 ok\r\n")
-            return True
-        return False
+        end = 0 if self._buffer.startswith(b".\r\n") else self._buffer.find(b"\n.\r\n", self._searched) + 1
+        if not end and not self._buffer.startswith(b".\r\n"):
+            self._searched = max(len(self._buffer) - 3, 0)
+            return False
+        text, self._buffer = self._buffer[:end], self._buffer[end + 3 :]
+        self._searched = 0
+        self._step = self._command
+        reply = self.rules.policy(b".")
+        if reply is None or reply.startswith(_YES):
+            self._deliver(re.sub(rb"(?m)^\.", b"", text))
+        elif not self.rules.hoards:
+            self._envelope = _Envelope()
+        self._replies.append(reply if reply is not None else b"250 2.0.0 ok\r\n")
+        return True
 
     def _deliver(self, octets: bytes) -> None:
         envelope, self._envelope = self._envelope, _Envelope()

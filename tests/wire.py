@@ -123,12 +123,21 @@ class Wire(socket.socket):
         return len(octets)
 
 
+def _close(self: smtplib.SMTP, *exc_info: object) -> None:
+    self.close()
+
+
 def connected(kind: type[Client], *wires: Wire) -> Client:
-    """Return a client of this class over a wire, and over the next one whenever it connects again."""
+    """Return a client of this class over a wire, and over the next one whenever it connects again.
+
+    Its ``with`` block ends without a QUIT, so that nothing but the test's own commands is sent.
+    """
     left = iter(wires)
 
     def connect(self: object, host: str, port: int, timeout: float) -> Wire:
         return next(left)
 
-    client: Client = type(kind.__name__, (kind,), {"_get_socket": connect})("server.example", 587, "client.example")
+    client: Client = type(kind.__name__, (kind,), {"_get_socket": connect, "__exit__": _close})(
+        "server.example", 587, "client.example"
+    )
     return client
