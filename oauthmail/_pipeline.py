@@ -548,6 +548,10 @@ class Sending:
             if client.sock is None and (said := _goodbye(refusal)) is not None:
                 self._closing = b"%d %b" % said
                 raise
+            if isinstance(refusal, smtplib.SMTPDataError) and refusal.smtp_code < 200:
+                # No reply at all, though smtplib takes it for a refusal.
+                item.end = 0
+                raise
             item.error = refusal
             if client.sock is None:
                 raise smtplib.SMTPServerDisconnected("Connection unexpectedly closed behind a refusal") from refusal

@@ -76,6 +76,7 @@ class Conversation:
 
     Attributes:
         ended: whether the server has closed it.
+        said: what `take` is about to return.
         upgrading: whether it has agreed to STARTTLS; `upgraded` is called when TLS is there.
     """
 
@@ -84,7 +85,7 @@ class Conversation:
         self.ended = False
         self.upgrading = False
         self._buffer = b""
-        self._replies = [b"220 test\r\n"]
+        self.said = [b"220 test\r\n"]
         self._step: Callable[[], bool] = self._command
         self._envelope = _Envelope()
         self._left = rules.lifetime if rules.tokens is None else 0
@@ -98,11 +99,11 @@ class Conversation:
             while not self.ended and not self.upgrading and self._step():
                 pass
         except HangUp as end:
-            self._replies.append(end.reply)
+            self.said.append(end.reply)
             self.ended = True
-        said = b"".join(self._replies)
-        self._replies.clear()
-        return said
+        octets = b"".join(self.said)
+        self.said.clear()
+        return octets
 
     def upgraded(self) -> None:
         """Begin again, over TLS; what was slipped in before it is forgotten."""
@@ -137,7 +138,7 @@ class Conversation:
             reply = reply if usual.startswith(_YES) else usual
         elif verb == b"BDAT":
             self._broken()
-        self._replies.append(reply)
+        self.said.append(reply)
         if verb == b"DATA" and reply.startswith(b"354"):
             self._step = self._data
         elif verb == b"QUIT":
@@ -208,7 +209,7 @@ class Conversation:
             self._deliver(re.sub(rb"(?m)^\.", b"", text))
         elif not self.rules.hoards:
             self._envelope = _Envelope()
-        self._replies.append(reply if reply is not None else b"250 2.0.0 ok\r\n")
+        self.said.append(reply if reply is not None else b"250 2.0.0 ok\r\n")
         return True
 
     def _deliver(self, octets: bytes) -> None:
@@ -228,7 +229,7 @@ class Conversation:
         line = self._line()
         if line is not None:
             self._step = self._command
-            self._replies.append(self._judged(line))
+            self.said.append(self._judged(line))
         return line is not None
 
     def _judged(self, credential: bytes) -> bytes:

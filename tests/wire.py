@@ -79,6 +79,11 @@ class Wire(socket.socket):
         self.written += len(said)
         self._waiting += said
 
+    def deafen(self, reply: bytes) -> bytes:
+        """Have *reply*, which the server is about to say, be its last words; it goes on reading and acting."""
+        self._deaf = self.written + sum(map(len, self.conversation.said)) + len(reply)
+        return reply
+
     # --- the client's side ----------------------------------------------------------------------------------------
 
     def _called(self) -> None:
