@@ -593,9 +593,9 @@ class Sending:
         if not self._login_ended:
             self._emit()
             return
-        refused = [item for item in under_way if item.login_ended or not item.done]
-        self._again.extendleft(_Item(item.index, item.message) for item in reversed(refused))
-        self._under_way = deque(item for item in under_way if item not in refused)
+        # All from there on, so that they keep their order; none of them is with the server.
+        self._again.extendleft(_Item(item.index, item.message) for item in reversed(under_way[first:]))
+        self._under_way = deque(under_way[:first])
         self._octets = sum(len(item.transaction.octets) for item in self._under_way if item.transaction is not None)
         self._fresh = True
         try:

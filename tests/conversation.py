@@ -236,7 +236,7 @@ class Conversation:
         with contextlib.suppress(ValueError):
             found = re.search(rb"Bearer ([^\x01]+)", base64.b64decode(credential))
             token = found[1].decode() if found else ""
-            accepted = token in (self.rules.tokens or ())
+            accepted = self.rules.tokens is not None and token in self.rules.tokens
             self.rules.logins.append((token, accepted))
             if accepted:
                 self._left = self.rules.lifetime
