@@ -70,7 +70,7 @@ def hand_over(client: Any, transaction: Transaction) -> dict[str, tuple[int, byt
     refusal = transaction.failure()
     if refusal is None and transaction.closing:
         # smtplib takes a 421 to a single recipient for the end of it all.
-        refusal = smtplib.SMTPRecipientsRefused(transaction.refused)
+        refusal = smtplib.SMTPRecipientsRefused(transaction.parted)
     if transaction.closing:
         client.close()
     elif lost is None:

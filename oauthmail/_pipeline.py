@@ -29,13 +29,13 @@ from typing import TYPE_CHECKING, Any
 from ._handover import gathered, hand_over
 from ._outgoing import envelope, octets
 from ._redact import printable
-from ._replies import replies_of
+from ._replies import Replies, replies_of
 from ._transaction import CHUNK, CLOSING, Transaction, canonical
 from .bulk import SendCancelled, SendInterrupted, SendResult, Unfinished
 from .errors import OAuthMailError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
 __all__ = ["Sending"]
 
@@ -94,6 +94,11 @@ class _Item:
         failure = self.failure()
         return isinstance(failure, smtplib.SMTPSenderRefused) and failure.smtp_code in _LOGIN_ENDED
 
+    @property
+    def gone(self) -> bool:
+        """Whether the server, when it refused it, has ended the login or the connection."""
+        return self.login_ended or (self.transaction is not None and self.transaction.closing)
+
     def decided(self) -> bool:
         """Tell whether the replies so far make its fate certain."""
         transaction = self.transaction
@@ -136,11 +141,14 @@ class Sending:
         self._opening: _Item | None = None
         # Octets of messages under way.
         self._octets = 0
+        # Read from the iterable, and not among the others yet.
+        self._pulled: deque[Any] = deque()
         self._accepted: list[range] = []
-        self._closing: bytes | None = None
+        # What the server said when it closed the connection; and whether it has not done so.
+        self._closing: bytes | None
         # Whether the login that ended is to be repeated, and whether the last one has not been of any use yet.
         self._login_ended = self._fresh = False
-        self._failure: BaseException | None = None
+        self._failure: Any = None
         self._source_error: BaseException | None = None
         self._sock: Any = client.sock
         self._connected()
@@ -155,7 +163,10 @@ class Sending:
         self._end = self._sent = self._reached = 0
         self._awaiting.clear()
         self._opening = None
-        self._login_ended = False
+        self._login_ended = self._goes_on = False
+        self._closing = None
+        # Whether the server may still have the envelope of a message that it refused.
+        self._stale = False
 
     def __iter__(self) -> Iterator[SendResult]:
         return self
@@ -167,10 +178,10 @@ class Sending:
                 raise failure
             if not self._progress(pull=True) and not self._ready:
                 self._client._oauth_sending = None
-                if self._source_error is not None:
-                    error, self._source_error = self._source_error, None
-                    raise error
-                raise StopIteration
+                error, self._source_error = self._source_error, None
+                if isinstance(error, KeyboardInterrupt):
+                    raise self._ledger(SendCancelled, "interrupted") from error
+                raise StopIteration if error is None else error
         return self._ready.popleft()
 
     def stop(self) -> None:
@@ -188,10 +199,7 @@ class Sending:
         """Do the next thing there is to do, and tell whether there was one; what fails is kept for `__next__`."""
         if self._failure is not None:
             return False
-        other = self._client._oauth_sending
-        if other is not None and other is not self:
-            other.settle()
-        self._client._oauth_sending = self
+        self._claim()
         self._busy = True
         try:
             return self._advance(pull)
@@ -199,6 +207,10 @@ class Sending:
             said = self._closing and printable(self._closing.decode("utf-8", "replace"))
             reason = f"the server closes the connection: {said}" if said else f"the connection was lost: {error}"
             self._failure = self._over(SendInterrupted, reason)
+            self._failure.__cause__ = error
+        except Exception as error:
+            # Of the client's own methods, or of where tokens come from.
+            self._failure = self._over(SendInterrupted, f"interrupted by {type(error).__name__}")
             self._failure.__cause__ = error
         except KeyboardInterrupt as error:
             self._failure = self._over(SendCancelled, "interrupted")
@@ -210,13 +222,22 @@ class Sending:
             self._busy = False
         return True
 
+    def _claim(self) -> None:
+        """Have the connection to itself, once another run has heard what it waits for."""
+        other = self._client._oauth_sending
+        if other is not None and other is not self:
+            other.settle()
+        self._client._oauth_sending = self
+
     def _advance(self, pull: bool) -> bool:
         if not self._mode:
             if not pull:
                 return False
             self._begin()
-        if self._client.sock is not self._sock or self._sock is None:
-            raise smtplib.SMTPServerDisconnected("somebody has closed the connection")
+        more = pull and (self._messages is not None or bool(self._again))
+        if not (more or self._under_way) and not self._connection():
+            return False
+        self._check_connection()
         if pull and self._room():
             if self._owed:
                 self._hear(wait=False)
@@ -225,19 +246,37 @@ class Sending:
             # On an idle line nothing is gained by waiting for more; on a busy one, larger bursts cost less.
             if self._queue_next() and self._owed and self._end - self._sent < _BURST:
                 return True
+            if self._failure is not None:
+                return True
+        return self._go_on() or (pull and self._messages is not None)
+
+    def _go_on(self) -> bool:
+        """Do the next thing for the messages that are under way, and tell whether there was one."""
         if self._out and self._closing is None and not self._login_ended:
             self._flush()
         elif self._owed:
             self._hear_all() if self._login_ended else self._hear(wait=True)
-        elif self._closing is not None:
-            raise smtplib.SMTPResponseException(CLOSING, self._closing)
         elif self._login_ended:
             self._log_in_again()
+        elif self._closing is not None:
+            raise smtplib.SMTPResponseException(CLOSING, self._closing)
+        elif self._stale:
+            # What comes next brings no RSET of its own.
+            self._stale = False
+            self._client._rset()
         elif self._alone is not None and self._alone.transaction is not None:
             self._hand_over_alone(self._alone, self._alone.transaction)
         else:
-            return self._messages is not None and pull
+            return False
         return True
+
+    def _connection(self) -> bool:
+        """Tell whether the client still has the connection that this run is on."""
+        return self._sock is not None and self._client.sock is self._sock
+
+    def _check_connection(self) -> None:
+        if not self._connection():
+            raise smtplib.SMTPServerDisconnected("somebody has closed the connection")
 
     def _begin(self) -> None:
         client = self._client
@@ -265,32 +304,47 @@ class Sending:
     # --- sending --------------------------------------------------------------------------------------------------
 
     def _next_item(self) -> _Item | None:
+        """Put the next message under way; wherever that is interrupted, it is in one of the places `_ledger` knows."""
         if self._again:
+            self._under_way.append(self._again[0])
             return self._again.popleft()
-        if self._messages is None:
+        self._pull()
+        if not self._pulled:
             return None
+        item = _Item(self._count, self._pulled[0])
+        self._under_way.append(item)
+        self._pulled.clear()
+        self._count += 1
+        return item
+
+    def _pull(self) -> None:
+        """Read a message from the iterable, if there is one."""
+        if self._messages is None:
+            return
         # Whoever makes the messages may use the client, too.
         self._busy = False
         try:
-            message = next(self._messages)
-        except StopIteration:
-            self._messages = None
-            return None
+            # Not next(): Ctrl-C could come between it and the name that it is given to.
+            self._pulled.extend(itertools.islice(self._messages, 1))
         except BaseException as error:
             # Those under way get their results first: nothing is lost by what goes wrong with others.
-            self._messages, self._source_error = None, error
-            return None
+            self._source_error = error
         finally:
             self._busy = True
-        self._count += 1
-        return _Item(self._count - 1, message)
+        if not self._pulled:
+            self._messages = None
+        if self._failure is not None:
+            self._failure.unsent += tuple(Unfinished(self._count, message) for message in self._pulled)
+            self._pulled.clear()
+        else:
+            self._claim()
 
     def _queue_next(self) -> bool:
         """Take a message, write it out and queue it; tell whether there was one."""
         item = self._next_item()
         if item is None:
             return False
-        self._under_way.append(item)
+        self._check_connection()
         try:
             item.transaction = transaction = self._written(item.message)
         except Exception as error:
@@ -315,7 +369,7 @@ class Sending:
         features = self._client.esmtp_features
         if isinstance(message, Message):
             sender, recipients, options = envelope(message, None, None, "smtputf8" in features)
-            _somebody(recipients)
+            _check_recipients(recipients)
             return Transaction(features, sender, recipients, octets(message, options), options)
         if not isinstance(message, tuple) or len(message) != 3:
             raise TypeError(
@@ -325,7 +379,7 @@ class Sending:
         if not isinstance(text, bytes):
             raise TypeError(f"the message in a tuple must be bytes, not {type(text).__name__}")
         recipients = [recipients] if isinstance(recipients, str) else list(recipients)
-        _somebody(recipients)
+        _check_recipients(recipients)
         return Transaction(features, sender, recipients, canonical(text))
 
     def _fits(self, transaction: Transaction) -> bool:
@@ -351,8 +405,11 @@ class Sending:
             for octets in gathered(self._client, pieces):
                 self._send(memoryview(octets))
         except OSError as error:
-            if not isinstance(error, TimeoutError):
-                # What the server has said before it hung up leaves less in doubt.
+            # What the server has said before it hung up, or stopped reading, leaves less in doubt.
+            if isinstance(error, TimeoutError):
+                with contextlib.suppress(OSError):
+                    self._hear(wait=False)
+            else:
                 self._hear_all()
             raise smtplib.SMTPServerDisconnected("Server not connected") from error
 
@@ -385,11 +442,18 @@ class Sending:
             return
         replies = replies_of(client)
         if wait:
-            self._heard(*replies.reply())
+            self._heard(*self._reply(replies))
         else:
             replies.look()
         while self._owed and (found := replies.arrived()) is not None:
             self._heard(*found)
+
+    def _reply(self, replies: Replies) -> tuple[int, bytes]:
+        try:
+            return replies.reply()
+        except smtplib.SMTPServerDisconnected as lost:
+            self._goes_on = isinstance(lost.__cause__, TimeoutError)
+            raise
 
     def _hear_all(self) -> None:
         """Take the replies that are outstanding, as far as they come."""
@@ -403,6 +467,7 @@ class Sending:
         transaction = item.transaction
         assert transaction is not None, "queued without having been written"  # noqa: S101  # a defect, not a condition
         self._owed -= 1
+        self._goes_on = self._closing is not None and code != CLOSING
         if code == CLOSING and self._closing is None:
             self._closing = b"%d %b" % (code, text)
             timeout = self._client.sock.gettimeout()
@@ -419,6 +484,7 @@ class Sending:
             self._opened(item, transaction)
         if transaction.answered == transaction.asked:
             self._awaiting.popleft()
+            self._stale = transaction.failure() is not None
             self._settled(item)
 
     def _opened(self, item: _Item, transaction: Transaction) -> None:
@@ -454,14 +520,16 @@ class Sending:
                 self._octets -= len(item.transaction.octets)
 
     def _note(self, result: SendResult) -> None:
-        self._ready.append(result)
+        # Whoever interrupts this finds it done once more in the end.
+        if not self._ready or self._ready[-1].index != result.index:
+            self._ready.append(result)
         if not result.accepted:
             return
         self._fresh = False
-        last = self._accepted[-1] if self._accepted else None
-        if last is not None and last.stop == result.index:
+        last = self._accepted[-1] if self._accepted else range(0)
+        if self._accepted and last.stop == result.index:
             self._accepted[-1] = range(last.start, result.index + 1)
-        else:
+        elif last.stop <= result.index:
             self._accepted.append(range(result.index, result.index + 1))
 
     # --- what does not go on with the others ----------------------------------------------------------------------
@@ -474,70 +542,119 @@ class Sending:
             if client._oauth_own_steps():
                 hand_over(client, transaction)
             else:
-                # What they do is not known, so any message that they do not get through with is in doubt.
-                transaction.committed = True
-                client.sendmail(
-                    transaction.sender, transaction.recipients, transaction.octets, transaction.mail_options
-                )
+                self._hand_over_foreign(transaction)
         except (smtplib.SMTPSenderRefused, smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError) as refusal:
+            if client.sock is None and (said := _goodbye(refusal)) is not None:
+                self._closing = b"%d %b" % said
+                raise
+            if isinstance(refusal, smtplib.SMTPDataError) and refusal.smtp_code < 200:
+                # No reply at all, though smtplib takes it for a refusal.
+                item.end = 0
+                raise
             item.error = refusal
             if client.sock is None:
-                self._closing = str(refusal).encode()
-                raise
+                raise smtplib.SMTPServerDisconnected("Connection unexpectedly closed behind a refusal") from refusal
         except BaseException:
             item.end = 0 if transaction.committed else None
             raise
         self._settled(item)
 
+    def _hand_over_foreign(self, transaction: Transaction) -> None:
+        """Hand over a message by methods that are not this class's, so that what they send is not known.
+
+        Whatever they do not get through with is in doubt.
+        """
+        transaction.committed, transaction.asked = True, 1
+        try:
+            transaction.refused = self._client.sendmail(
+                transaction.sender, transaction.recipients, transaction.octets, transaction.mail_options
+            )
+        except (smtplib.SMTPSenderRefused, smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError) as refusal:
+            transaction.committed = False
+            if isinstance(refusal, smtplib.SMTPRecipientsRefused):
+                transaction.refused = refusal.recipients
+            # smtplib leaves the envelope where it is when DATA is refused.
+            self._stale = isinstance(refusal, smtplib.SMTPDataError)
+            raise
+        transaction.answered = 1
+
     def _log_in_again(self) -> None:
         """Make another connection for the messages that were refused because the login has ended."""
-        refused = [item for item in self._under_way if item.login_ended or not item.touched]
-        if any(not item.done and item.touched and not item.login_ended for item in self._under_way):
-            raise smtplib.SMTPServerDisconnected("the login ended, and the connection in the middle of a message")
-        self._again.extend(_Item(item.index, item.message) for item in refused)
-        self._under_way = deque(item for item in self._under_way if item not in refused)
-        self._octets = 0
+        under_way = list(self._under_way)
+        first = next(place for place, item in enumerate(under_way) if item.login_ended)
+        lost = any(not item.done and item.touched and item.failure() is None for item in under_way)
+        if any(item.done and item.error is None and item.failure() is None for item in under_way[first:]):
+            # The server takes messages of others: it has something against that sender, and nothing has ended.
+            self._login_ended = False
+            lost = not all(item.done for item in under_way)
+        if lost:
+            raise smtplib.SMTPServerDisconnected("Connection unexpectedly closed in the middle of a message")
+        if not self._login_ended:
+            self._emit()
+            return
+        # All from there on, so that they keep their order; none of them is with the server.
+        self._again.extendleft(_Item(item.index, item.message) for item in reversed(under_way[first:]))
+        self._under_way = deque(under_way[:first])
+        self._octets = sum(len(item.transaction.octets) for item in self._under_way if item.transaction is not None)
         self._fresh = True
         try:
             self._client._oauth_log_in_again()
-        except (OSError, OAuthMailError):
-            raise
-        except Exception as error:
-            # The caller's own way to a token may fail in its own way.
-            raise smtplib.SMTPServerDisconnected(f"no other login: {type(error).__name__}") from error
+        finally:
+            self._sock = self._client.sock
         self._connected()
         self._emit()
 
     def _over(self, kind: type[SendInterrupted] | type[SendCancelled], reason: str) -> Any:
         """Close the connection and return the exception that says what became of each message."""
-        with contextlib.suppress(OSError):
-            self._client.close()
-        self._client._oauth_sending = None
+        if self._connection():
+            with contextlib.suppress(OSError):
+                self._client.close()
+        if self._client._oauth_sending is self:
+            self._client._oauth_sending = None
         self._messages = None
-        in_doubt, unsent = [], []
+        return self._ledger(kind, reason)
+
+    def _ledger(self, kind: type[SendInterrupted] | type[SendCancelled], reason: str) -> Any:
+        in_doubt: dict[int, Unfinished] = {}
+        unsent: dict[int, Unfinished] = {}
+        again = {item.index for item in self._again}
         for item in self._under_way:
-            if item.decided() and not (item.login_ended and self._login_ended):
-                # One that was being noted when somebody interrupted is there already.
-                if not self._ready or self._ready[-1].index != item.index:
-                    self._note(item.result())
-            elif item.end is not None and item.end <= self._reached and not self._after_goodbye(item):
-                in_doubt.append(Unfinished(item.index, item.message))
-            else:
-                unsent.append(Unfinished(item.index, item.message))
-        unsent += [Unfinished(item.index, item.message) for item in self._again]
-        return kind(reason, tuple(self._accepted), tuple(in_doubt), tuple(unsent))
+            if item.index not in again and item.decided() and not (item.login_ended and self._login_ended):
+                self._note(item.result())
+                continue
+            reached = item.end is not None and item.end <= self._reached and not self._after_goodbye(item)
+            (in_doubt if reached and item.index not in again else unsent)[item.index] = Unfinished(
+                item.index, item.message
+            )
+        for item in self._again:
+            unsent[item.index] = Unfinished(item.index, item.message)
+        if self._pulled and not (self._under_way and self._under_way[-1].index == self._count):
+            unsent[self._count] = Unfinished(self._count, self._pulled[0])
+        return kind(reason, tuple(self._accepted), tuple(in_doubt.values()), tuple(unsent.values()))
 
     def _after_goodbye(self, item: _Item) -> bool:
         """Tell whether the server, before it came to a message, has said that it takes no more.
 
-        It reads commands in order, so one that it has not answered then it has not read.
+        It reads commands in order, so one that it has not answered then it has not read: unless it goes on, against
+        what it has said.
         """
-        if self._closing is None and not self._login_ended:
+        if item.gone and item.failure() is not None:
+            return True
+        if self._goes_on or (self._closing is None and not self._login_ended):
             return False
-        return not item.touched or (item.transaction is not None and item.transaction.closing)
+        return not item.touched or item.gone
 
 
-def _somebody(recipients: Sequence[str]) -> None:
+def _check_recipients(recipients: Collection[str]) -> None:
     if not recipients:
-        # As smtplib, which asks the server first.
+        # What smtplib comes to, which asks the server for a sender's consent first.
         raise smtplib.SMTPRecipientsRefused({})
+
+
+def _goodbye(refusal: smtplib.SMTPException) -> tuple[int, bytes] | None:
+    """Return the 421 that a message was refused with, if it was."""
+    if isinstance(refusal, smtplib.SMTPRecipientsRefused):
+        return next((reply for reply in refusal.recipients.values() if reply[0] == CLOSING), None)
+    if isinstance(refusal, smtplib.SMTPResponseException) and refusal.smtp_code == CLOSING:
+        return CLOSING, bytes(refusal.smtp_error)  # type: ignore[arg-type]  # typeshed has str, too
+    return None

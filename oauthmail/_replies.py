@@ -113,15 +113,16 @@ class Replies:
                 break
             at = end
             texts.append(line[4:].strip(b" \t\r\n"))
+            more = line[3:4] == b"-"
             try:
                 code = int(line[:3])
             except ValueError:
-                code = -1
-            if code == -1 or line[3:4] != b"-":
+                code, more = -1, False
+            if not more:
                 self._at = at
                 return code, b"\n".join(texts)
         if len(self._buffer) - at > _LONGEST_LINE or at - self._at > _LONGEST_REPLY:
-            raise smtplib.SMTPResponseException(500, b"Line too long.")
+            raise smtplib.SMTPResponseException(500, "Line too long.")
         return None
 
     def look(self) -> None:

@@ -51,6 +51,7 @@ class Transaction:
         committed: whether the message's last octets have been asked for, so that they may have arrived.
         closing: whether one of the replies said that the server closes the connection.
         refused: recipients that were refused, with the reply.
+        parted: those among them up to the first that was answered with a 421.
         started: the reply to DATA.
         final: the reply to the message; to the first chunk that was refused, if one was.
     """
@@ -68,6 +69,7 @@ class Transaction:
         "final",
         "mail_options",
         "octets",
+        "parted",
         "recipients",
         "refused",
         "sender",
@@ -107,6 +109,7 @@ class Transaction:
         self.answered = self.asked = 0
         self.committed = self.closing = False
         self.refused: dict[str, Reply] = {}
+        self.parted: dict[str, Reply] = {}
         self._mail: Reply | None = None
         self.started: Reply | None = None
         self.final: Reply | None = None
@@ -171,6 +174,8 @@ class Transaction:
         elif at <= len(self.recipients):
             if code not in (250, 251):
                 self.refused[self.recipients[at - 1]] = code, text
+            if code == CLOSING and not self.parted:
+                self.parted = dict(self.refused)
         elif not self.chunked and self.started is None:
             self.started = code, text
         elif self.final is None or self.final[0] == 250:
@@ -187,11 +192,11 @@ class Transaction:
         if self._mail is not None and self._mail[0] != 250:
             return smtplib.SMTPSenderRefused(*self._mail, self.sender)
         if self.refused and self.answered > len(self.recipients) and len(self.refused) == len(self.recipients):
-            return smtplib.SMTPRecipientsRefused(self.refused)
-        if self.started is not None and self.started[0] != 354:
-            return smtplib.SMTPDataError(*self.started)
-        if self.final is not None and self.final[0] != 250:
-            return smtplib.SMTPDataError(*self.final)
+            return smtplib.SMTPRecipientsRefused(self.parted or self.refused)
+        for reply, wanted in ((self.started, 354), (self.final, 250)):
+            if reply is not None and reply[0] != wanted:
+                # smtplib hears nothing behind the 421 to a recipient.
+                return smtplib.SMTPRecipientsRefused(self.parted) if self.parted else smtplib.SMTPDataError(*reply)
         return None
 
 

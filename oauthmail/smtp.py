@@ -238,6 +238,8 @@ class SMTP(OAuthClient[tuple[int, bytes]], smtplib.SMTP):
             raise smtplib.SMTPServerDisconnected("plaintext follows the answer to STARTTLS: the connection is attacked")
 
     def _oauth_ready(self) -> socket.socket:
+        # A login goes past putcmd().
+        self._oauth_settle()
         if self.sock is None:
             raise smtplib.SMTPServerDisconnected("please run connect() first")
         if self.file is None:
