@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .run_parent_suite import CLASSES
+from .run_parent_suite import RUNS
 from .scripted import Certificates
 
 
@@ -20,18 +20,18 @@ def certificates() -> Certificates:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def parent_suites(request: pytest.FixtureRequest) -> Iterator[Mapping[str, subprocess.Popen[str]]]:
+def parent_suites(request: pytest.FixtureRequest) -> Iterator[Mapping[tuple[str, ...], subprocess.Popen[str]]]:
     """Run the parents' own tests beside ours: they spend a minute waiting for timeouts, which costs nothing."""
     wanted = any(item.path.name == "test_parents.py" for item in request.session.items)
     running = {
-        parent: subprocess.Popen(
-            [sys.executable, "-m", "tests.run_parent_suite", parent],
+        run: subprocess.Popen(
+            [sys.executable, "-m", "tests.run_parent_suite", *run],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
             cwd=Path(__file__).parent.parent,
         )
-        for parent in (CLASSES if wanted else ())
+        for run in (RUNS if wanted else ())
     }
     try:
         yield running
