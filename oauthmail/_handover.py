@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-__all__ = ["Transaction", "gathered", "hand_over"]
+__all__ = ["Transaction", "gathered", "hand_over", "reset"]
 
 # Commands whose replies may be outstanding while more is sent. So many replies fit the buffers between client and
 # server, so that neither waits for the other to read.
@@ -74,12 +74,22 @@ def hand_over(client: Any, transaction: Transaction) -> dict[str, tuple[int, byt
     if transaction.closing:
         client.close()
     elif lost is None:
-        client._rset()
+        reset(client)
     if refusal is None and lost is not None:
         raise lost
     # smtplib, which waits for each reply, would have told the refusal and not have met what came after it.
     assert refusal is not None, "neither accepted nor refused"  # noqa: S101  # a defect, not a condition
     raise refusal from lost
+
+
+def reset(client: Any) -> None:
+    """Have the server forget the envelope of a message that it refused; where it does not, close the connection.
+
+    The recipients that it keeps would get the next message.
+    """
+    with contextlib.suppress(smtplib.SMTPServerDisconnected):
+        if client.rset()[0] != 250:
+            client.close()
 
 
 def _converse(client: Any, transaction: Transaction) -> None:

@@ -26,7 +26,7 @@ from collections import deque
 from email.message import Message
 from typing import TYPE_CHECKING, Any
 
-from ._handover import gathered, hand_over
+from ._handover import gathered, hand_over, reset
 from ._outgoing import envelope, octets
 from ._redact import printable
 from ._replies import Replies, replies_of
@@ -263,7 +263,7 @@ class Sending:
         elif self._stale:
             # What comes next brings no RSET of its own.
             self._stale = False
-            self._client._rset()
+            reset(self._client)
         elif self._alone is not None and self._alone.transaction is not None:
             self._hand_over_alone(self._alone, self._alone.transaction)
         else:
@@ -276,7 +276,7 @@ class Sending:
 
     def _check_connection(self) -> None:
         if not self._connection():
-            raise smtplib.SMTPServerDisconnected("somebody has closed the connection")
+            raise smtplib.SMTPServerDisconnected("the connection was closed meanwhile")
 
     def _begin(self) -> None:
         client = self._client
