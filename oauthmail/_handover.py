@@ -167,21 +167,28 @@ def gathered(client: Any, pieces: Iterable[bytes]) -> Iterator[bytes | memoryvie
 
     Small ones come together, as each call costs; large ones as they are, as each copy does.
     """
-    small: list[bytes | memoryview] = []
+    small: list[bytes] = []
     for piece in pieces:
-        if client.debuglevel > 0:
-            client._print_debug("send:", repr(piece))
-        sys.audit("smtplib.send", client, piece)
         if len(piece) <= _LARGE:
             small.append(piece)
             continue
+        _show(client, b"".join(small))
+        _show(client, piece)
         # Its beginning goes with what is before it, so that no packet is sent half full.
         view = memoryview(piece)
         yield b"".join([*small, view[:_LARGE]])
         yield view[_LARGE:]
-        small = []
-    if small:
-        yield b"".join(small)
+        small.clear()
+    octets = b"".join(small)
+    if octets:
+        _show(client, octets)
+        yield octets
+
+
+def _show(client: Any, octets: bytes) -> None:
+    if client.debuglevel > 0:
+        client._print_debug("send:", repr(octets))
+    sys.audit("smtplib.send", client, octets)
 
 
 def _write(client: Any, pieces: Iterable[bytes]) -> None:

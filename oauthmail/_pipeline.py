@@ -43,8 +43,6 @@ __all__ = ["Sending"]
 # and server, so that neither waits for the other to read), and octets of messages.
 _COMMANDS = 512
 _OCTETS = 16 << 20
-# Octets that are gathered before they are sent on a busy line.
-_BURST = 1 << 16
 # Octets that one call hands to the system. When a call fails over TLS it does not tell how far it came: one record.
 _PIECE, _RECORD = 1 << 18, 1 << 14
 # Seconds that a server has for closing the connection after it has said that it does.
@@ -239,14 +237,14 @@ class Sending:
             return False
         self._check_connection()
         if pull and self._room():
+            # Nothing waits for whoever makes the messages: he may take his time.
+            if self._out:
+                self._flush()
             if self._owed:
                 self._hear(wait=False)
                 if self._ready:
                     return True
-            # On an idle line nothing is gained by waiting for more; on a busy one, larger bursts cost less.
-            if self._queue_next() and self._owed and self._end - self._sent < _BURST:
-                return True
-            if self._failure is not None:
+            if self._queue_next() or self._failure is not None:
                 return True
         return self._go_on() or (pull and self._messages is not None)
 

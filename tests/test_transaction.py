@@ -395,3 +395,17 @@ def test_nothing_is_accepted_before_all_of_it_is_sent_and_answered() -> None:
         told.append(found.accepted)
 
     assert told == [False] * (len(told) - 1) + [True]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    runs=st.lists(
+        st.tuples(st.sampled_from([0, 3, 76, 997, 998, 999, 1200]), st.sampled_from([1, 2, 12, 1200])), max_size=6
+    )
+)
+def test_lines_that_are_too_long_are_found_among_any_others(runs: list[tuple[int, int]]) -> None:
+    message = b"".join((b"x" * width + b"\r\n") * count for width, count in runs)
+
+    found = transaction(message, {"chunking": "", "binarymime": ""})
+
+    assert (b"BODY=BINARYMIME" in found.commands[0]) == any(width > 998 for width, _ in runs)
