@@ -59,6 +59,7 @@ class Transaction:
     """
 
     __slots__ = (
+        "_doubted",
         "_mail",
         "_verbatim",
         "answered",
@@ -109,7 +110,7 @@ class Transaction:
         self.mail_options = mail_options
         self.octets = octets
         self.answered = self.asked = 0
-        self.committed = self.closing = False
+        self.committed = self.closing = self._doubted = False
         self.refused: dict[str, Reply] = {}
         self.parted: dict[str, Reply] = {}
         self._mail: Reply | None = None
@@ -172,17 +173,21 @@ class Transaction:
         if code == CLOSING:
             self.closing = True
         if at == 0:
-            self._mail = code, text
+            self._mail, wanted = (code, text), code == 250
         elif at <= len(self.recipients):
-            if code not in (250, 251):
+            wanted = code in (250, 251)
+            if not wanted:
                 self.refused[self.recipients[at - 1]] = code, text
             if code == CLOSING and not self.parted:
                 self.parted = dict(self.refused)
         elif not self.chunked and self.started is None:
-            self.started = code, text
-        elif self.final is None or self.final[0] == 250:
-            # Of several chunks the first that is refused decides, otherwise the last.
-            self.final = code, text
+            self.started, wanted = (code, text), code == 354
+        else:
+            wanted = code == 250
+            if self.final is None or self.final[0] == 250:
+                # Of several chunks the first that is refused decides, otherwise the last.
+                self.final = code, text
+        self._doubted = self._doubted or not wanted
 
     @property
     def accepted(self) -> bool:
@@ -191,6 +196,9 @@ class Transaction:
 
     def failure(self) -> smtplib.SMTPException | None:
         """Return what `smtplib.SMTP.sendmail` raises for the replies so far; None while they speak for the message."""
+        if not self._doubted:
+            # As nearly always, and this is asked often.
+            return None
         if self._mail is not None and self._mail[0] != 250:
             return smtplib.SMTPSenderRefused(*self._mail, self.sender)
         if self.refused and self.answered > len(self.recipients) and len(self.refused) == len(self.recipients):
@@ -203,9 +211,11 @@ class Transaction:
 
 
 def _command(verb: str, address: str, options: Collection[str], encoding: str) -> bytes:
-    path = f"<{address}>" if _plain(address) else smtplib.quoteaddr(address)
-    text = f"{verb}{path}{' ' if options else ''}{' '.join(options)}"
-    if _LINE_END.search(text):
+    plain = _plain(address)
+    text = f"{verb}<{address}>" if plain else verb + smtplib.quoteaddr(address)
+    if options:
+        text = f"{text} {' '.join(options)}"
+    if (options or not plain) and _LINE_END.search(text):
         shown = text.replace("\n", "\\n").replace("\r", "\\r")
         raise ValueError(f"command and arguments contain prohibited newline characters: {shown}")
     return text.encode(encoding) + b"\r\n"
