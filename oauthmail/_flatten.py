@@ -262,8 +262,6 @@ class _Writer:
     def _new_boundary(self, part: Any, chunks: list[bytes | str]) -> str:
         """Give *part* a boundary that is on no line of *chunks*, which are all parts with CRLF between them."""
         generator: Any = email.generator.BytesGenerator
-        # A random number is drawn, and must not be drawn again.
-        self._final = True
         boundary: str = generator._make_boundary()
         drawn = boundary
         start = f"--{drawn}"
@@ -276,7 +274,6 @@ class _Writer:
             self._headers.set_boundary(part, boundary)
         else:
             part.set_boundary(boundary)
-        self._final = False
         return boundary
 
 
