@@ -148,10 +148,8 @@ class Headers:
             if hard == _HARD and not any(type(value) is Folded for _, value in items[index:]):
                 yield from items[index:]
                 return
-            drawn = ""
-            if isinstance(value, str) and "===" in value:
-                found = _DRAWN.findall(value)
-                drawn = found[0] if len(found) == 1 else ""
+            found = _DRAWN.search(value) if isinstance(value, str) and "===" in value else None
+            drawn = found[0] if found else ""
             key = self._key(name, value, drawn)
             kept = self._kept.get(key)
             if kept is not None:

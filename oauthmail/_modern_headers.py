@@ -152,7 +152,7 @@ def _broken(name: str, tree: Any, text: str, limit: int) -> str | None:
             line += text
             continue
         # The space before a break begins the next line.
-        space = line[-1] if line[-1] in " \t" else ""
+        space = line[-1] if line[-1] == " " else ""
         if len(text) >= limit or not (space or branch.startswith_fws()) or not branch.syntactic_break:
             return None
         lines.append(line.removesuffix(space))
