@@ -27,9 +27,9 @@ from .errors import AuthenticationError
 
 __all__ = ["Fetch", "FetchedMessage"]
 
-# Messages under way, and commands; the server may not read a command before it has written all answers before it.
+# Messages under way. As the server may not read a command before it has written all answers before it, the commands for
+# them have to fit what the two systems hold: they are nine lines of 4,000 octets at most, where no UID follows another.
 _MESSAGES = 4096
-_COMMANDS = 8
 # Octets of one literal, of which the largest mail that any service takes has a fifth, and how many a response has.
 _LITERAL_SIZE = 1 << 30
 _LITERALS = 1000
@@ -130,7 +130,6 @@ class Fetch:
                     self._ask()
         finally:
             self._abandoned = True
-            self._kept.clear()
 
     # --- asking ---------------------------------------------------------------------------------------------------
 
@@ -146,14 +145,18 @@ class Fetch:
                 self._wanted, self._numbers = Unseen(self._numbers, _MESSAGES), Numbers(())
                 self._send(runs)
             else:
-                self._numbers = existing(self._client, self._numbers)
+                try:
+                    self._numbers = existing(self._client, self._numbers)
+                except (self._client.abort, OSError):
+                    self._lose()
+                    raise
         elif self._shrinks:
             self._numbers = self._numbers.below(self._client._oauth_exists)
 
     def _ask(self) -> None:
         """Ask for as many messages as may be under way."""
         client = self._client
-        while self._numbers and self._failure is None and len(self._under_way) < _COMMANDS:
+        while self._numbers and self._failure is None:
             waiting = len(self._wanted) + len(self._kept)
             if waiting and waiting + self._pace.window > self._pace.under_way:
                 return
