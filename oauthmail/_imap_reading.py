@@ -20,15 +20,16 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, NoReturn
 
 from ._fetch_data import PLAIN, Item, facts
-from ._numbers import HIGHEST, LINE, Numbers, Run, extend, parse, written
+from ._imap_numbers import Unseen, existing
+from ._numbers import HIGHEST, LINE, Numbers, Run, parse, written
 from ._pace import Pace
 from .errors import AuthenticationError
 
 __all__ = ["Fetch", "FetchedMessage"]
 
-# Messages under way, and commands; the server may not read a command before it has written all answers before it.
+# Messages under way. As the server may not read a command before it has written all answers before it, the commands for
+# them have to fit what the two systems hold: they are nine lines of 4,000 octets at most, where no UID follows another.
 _MESSAGES = 4096
-_COMMANDS = 8
 # Octets of one literal, of which the largest mail that any service takes has a fifth, and how many a response has.
 _LITERAL_SIZE = 1 << 30
 _LITERALS = 1000
@@ -37,12 +38,9 @@ _BLOCK = 1 << 20
 _OTHERS = 64 << 20
 # Octets that are kept for the caller while another command goes out.
 _KEPT = 32 << 20
-# Messages that one SEARCH looks through: its answer is one line, of which the standard library takes a million octets.
-_SEARCHED = 50_000
 
 _ANSWER = re.compile(rb"\* (\d{1,10}) FETCH ").match
 _LITERAL = re.compile(rb"\{(\d+)\}$").search
-_NUMBER = re.compile(rb"\d{1,10}")
 _ITEM = re.compile(r"[^\s()\[]+(?:\[[^\]]*\]\S*)?")
 
 
@@ -65,30 +63,6 @@ class FetchedMessage(NamedTuple):
 
     def __repr__(self) -> str:
         return f"FetchedMessage(number={self.number}, uid={self.uid}, octets=<{len(self.octets)} octets>)"
-
-
-class _Unseen:
-    """In place of a set of numbers, where there are too many to list: those of a wide range that have not come."""
-
-    def __init__(self, numbers: Numbers) -> None:
-        self._numbers = numbers
-        self._seen: set[int] = set()
-
-    def __contains__(self, number: int) -> bool:
-        # No more than may be under way, or a server could go on for ever.
-        return number not in self._seen and number in self._numbers and len(self._seen) < _MESSAGES
-
-    def discard(self, number: int) -> None:
-        self._seen.add(number)
-
-    def update(self, numbers: range) -> None:
-        pass
-
-    def difference_update(self, numbers: range) -> None:
-        pass
-
-    def __len__(self) -> int:
-        return 0
 
 
 class Fetch:
@@ -123,7 +97,7 @@ class Fetch:
         self._pace = Pace(_MESSAGES)
         self._under_way: dict[bytes, list[Run]] = {}
         # Numbers that were asked for and have not come.
-        self._wanted: set[int] | _Unseen = set()
+        self._wanted: set[int] | Unseen = set()
         self._kept: deque[FetchedMessage] = deque()
         self._messages = self._octets = self._others = 0
         # For the log, which has ten.
@@ -156,7 +130,6 @@ class Fetch:
                     self._ask()
         finally:
             self._abandoned = True
-            self._kept.clear()
 
     # --- asking ---------------------------------------------------------------------------------------------------
 
@@ -169,38 +142,21 @@ class Fetch:
             runs = self._numbers.runs
             if 0 < self._client._oauth_exists <= self._pace.under_way and len(written(runs)) <= LINE:
                 # No more can come than would be asked for at first anyway.
-                self._wanted, self._numbers = _Unseen(self._numbers), Numbers(())
+                self._wanted, self._numbers = Unseen(self._numbers, _MESSAGES), Numbers(())
                 self._send(runs)
             else:
-                self._numbers = self._existing()
+                try:
+                    self._numbers = existing(self._client, self._numbers)
+                except (self._client.abort, OSError):
+                    self._lose()
+                    raise
         elif self._shrinks:
             self._numbers = self._numbers.below(self._client._oauth_exists)
-
-    def _existing(self) -> Numbers:
-        """Return the unique identifiers within the set that messages have; there may be few in a wide range."""
-        client = self._client
-        span = written([(self._numbers.first, self._numbers.last)])
-        found: list[Run] = []
-        start = 1
-        while start <= client._oauth_exists:
-            expunged = len(client.untagged_responses.get("EXPUNGE", ()))
-            end = start + _SEARCHED - 1
-            within = f"{start}:{end}" if end < client._oauth_exists else f"{start}:*"
-            typ, data = client.uid("SEARCH", within, "UID", span)
-            if typ != "OK":
-                raise client.error(f"UID command error: {typ} {data}")
-            for line in data:
-                for number in _NUMBER.finditer(line or b""):
-                    extend(found, int(number[0]), int(number[0]))
-            # Messages behind those that are gone have moved up.
-            start = end + 1 - (len(client.untagged_responses.get("EXPUNGE", ())) - expunged)
-        existing = Numbers(found)
-        return self._numbers.below(existing.last if existing else 0).within(existing)
 
     def _ask(self) -> None:
         """Ask for as many messages as may be under way."""
         client = self._client
-        while self._numbers and self._failure is None and len(self._under_way) < _COMMANDS:
+        while self._numbers and self._failure is None:
             waiting = len(self._wanted) + len(self._kept)
             if waiting and waiting + self._pace.window > self._pace.under_way:
                 return

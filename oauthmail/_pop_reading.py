@@ -104,7 +104,6 @@ class Retrieve:
                     return
         finally:
             self._abandoned = True
-            self._kept.clear()
 
     # --- asking ---------------------------------------------------------------------------------------------------
 

@@ -79,11 +79,8 @@ class IMAP4(OAuthClient["tuple[str, list[Any]]"], imaplib.IMAP4):
         # acknowledgement, and commands that follow each other would wait as well. Only TCP has the option.
         with contextlib.suppress(OSError):
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._oauth_buffer()
-
-    def _oauth_buffer(self) -> None:
-        """Read in larger pieces than the parent does, as long as nothing has been read."""
         if not _OWN_BUFFER:
+            # Nothing has been read yet.
             file, self.file = self.file, self.sock.makefile("rb", _BUFFER)
             file.close()
 
@@ -140,7 +137,6 @@ class IMAP4(OAuthClient["tuple[str, list[Any]]"], imaplib.IMAP4):
             with self._oauth_bounded():
                 reply = super().starttls(*args, **kwargs)
             self._oauth_deferred = False
-            self._oauth_buffer()
             with self._oauth_bounded():
                 self._get_capabilities()
         except (OSError, self.error):

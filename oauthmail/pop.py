@@ -131,8 +131,13 @@ class POP3(OAuthClient[bytes], poplib.POP3):
                 self.capa()
             except poplib.error_proto as error:
                 if "CAPA" not in str(error.args[0]):
+                    self._oauth_drop()
                     raise
                 self._oauth_pipelining = False
+            except OSError:
+                # An answer that comes late would be read as a message's.
+                self._oauth_drop()
+                raise
         return bool(self._oauth_pipelining)
 
     def stls(self, *args: Any, **kwargs: Any) -> bytes:

@@ -386,6 +386,22 @@ def test_another_command_goes_out_after_what_is_under_way_has_been_read() -> Non
     assert found == [text(number) for number in range(1, 3001)]
 
 
+def test_what_is_kept_counts_however_many_commands_come_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oauthmail._imap_reading._KEPT", 1000)
+    mailbox = Mailbox(200)
+    mailbox.each = lambda number: b"* %d FETCH (BODY[] {100}\r\n%0100d)\r\n" % (number, number)
+    with connected(mailbox) as client:
+        messages = client.fetch_messages("1:200")
+        for _ in range(3):
+            next(messages)
+            client.noop()
+        assert int(next(messages).octets) == 4
+        # Nine messages were kept the first time, and then two in the place of those that had been taken.
+        assert fetched(client)[:2] == [b"1:200", b"11:200"]
+        client.noop()
+        assert fetched(client)[2:] == [b"13:200"]
+
+
 @pytest.mark.parametrize("uid", [False, True])
 def test_what_is_too_much_to_keep_is_asked_for_once_more(monkeypatch: pytest.MonkeyPatch, uid: bool) -> None:
     monkeypatch.setattr("oauthmail._imap_reading._KEPT", 1000)
@@ -541,6 +557,19 @@ def test_a_server_that_falls_silent_costs_the_timeout() -> None:
         assert client.state == "LOGOUT"
 
 
+def test_a_search_without_an_answer_costs_the_timeout() -> None:
+    def script(line: Line) -> None:
+        Mailbox(3000).begin(line)
+        line.answer(b"* SEARCH 1 2")
+        line.drain()
+
+    with connected(script) as client:
+        client.sock.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            next(client.fetch_messages("1:*", uid=True))
+        assert client.state == "LOGOUT"
+
+
 def test_a_line_lost_at_any_octet_leaves_what_came_whole() -> None:
     whole = b"".join(answered(number) for number in (1, 2, 3)) + b"TAG OK done\r\n"
     ends = [sum(len(answered(number)) for number in range(1, last + 1)) for last in (1, 2, 3)]
@@ -680,6 +709,27 @@ def test_the_log_has_the_last_lines() -> None:
         list(client.fetch_messages("1:2"))
         logged = [line for line, _ in sorted(client._cmd_log.values(), key=lambda entry: entry[1])]
     assert logged[-3:-1] == [f"< {b'* 2 FETCH (BODY[] {%d}' % len(text(2))!r}", "< b')'"]
+
+
+def test_an_iteration_that_was_left_keeps_nothing() -> None:
+    def script(line: Line) -> None:
+        mailbox = Mailbox(200)
+        mailbox.begin(line)
+        tag = line.receive().partition(b" ")[0]
+        for number in range(1, 201):
+            line.send(b"* %d FETCH (BODY[] {100000}\r\n%0100000d)\r\n" % (number, number))
+        line.send(tag + b" OK done\r\n")
+        line.send(mailbox.reply(line.receive()))
+
+    with connected(script) as client:
+        next(client.fetch_messages("1:*"))
+        tracemalloc.start()
+        try:
+            client.noop()
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak < 2 << 20
 
 
 def test_memory_stays_flat_for_a_hundred_thousand_messages() -> None:

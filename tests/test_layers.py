@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "oauthmail"
 #: From the ground up. A package stands in one row as a whole.
 ROWS = [
     {"errors", "hints", "endpoint_hints", "_deadline", "_fetch_data", "_generator", "_numbers", "_pace", "_redact"},
-    {"_replies", "_tls", "_transaction"},
+    {"_imap_numbers", "_replies", "_tls", "_transaction"},
     {"_checks", "_handover", "_headers", "_lines", "bulk", "smtp_errors", "imap_errors", "pop_errors"},
     {"_imap_reading", "_modern_headers", "_pop_reading"},
     {"_flatten"},
@@ -44,6 +44,7 @@ ROW_OF = {module: number for number, row in enumerate(ROWS) for module in row}
 PURE = {
     "_checks",
     "_fetch_data",
+    "_imap_numbers",
     "_numbers",
     "_pace",
     "applications",

@@ -6,6 +6,7 @@ import contextlib
 import gc
 import io
 import poplib
+import sys
 import tracemalloc
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from oauthmail import POP3
 
-from .scripted import TIMEOUT, Line, Script, scripted
+from .scripted import TIMEOUT, Certificates, Line, Script, scripted
 
 PIPELINING = b"+OK\r\nPIPELINING\r\nUIDL\r\n.\r\n"
 NO_PIPELINING = b"+OK\r\nUIDL\r\n.\r\n"
@@ -244,6 +245,39 @@ def test_another_command_goes_out_after_what_is_under_way_has_been_read(capabili
     assert found == [text(number) for number in range(1, 3001)]
 
 
+def test_capabilities_are_asked_for_anew_after_stls(certificates: Certificates) -> None:
+    def script(line: Line) -> None:
+        line.send(b"+OK ready\r\n")
+        for answer in (PIPELINING, b"+OK\r\nPIPELINING\r\nSTLS\r\n.\r\n", b"+OK begin\r\n"):
+            line.answer(answer)
+        line.starttls(certificates.server("localhost"))
+        for answer in (NO_PIPELINING, answered(1), answered(2)):
+            line.answer(answer)
+
+    with scripted(script) as server:
+        client = POP3("localhost", server.port, timeout=TIMEOUT)
+        with contextlib.closing(client):
+            client.capa()
+            client.stls(context=certificates.client())
+            assert [message.octets for message in client.retrieve([1, 2])] == [text(1), text(2)]
+    assert server.received == [b"CAPA", b"CAPA", b"STLS", b"CAPA", b"RETR 1", b"RETR 2"]
+    assert server.lines[0].packets[-2:] == [b"RETR 1\r\n", b"RETR 2\r\n"]
+
+
+def test_what_is_kept_counts_however_many_commands_come_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oauthmail._pop_reading._KEPT", 1000)
+    mailbox = Mailbox(0)
+    mailbox.answers = dict.fromkeys(range(1, 21), b"+OK\r\n" + b"x" * 98 + b"\r\n.\r\n")
+    with connected(mailbox) as client:
+        messages = client.retrieve(range(1, 21))
+        for _ in range(3):
+            next(messages)
+            client.noop()
+        asked = [int(line.split()[1]) for line in client.server.received if line.startswith(b"RETR")]
+    # Nine messages were kept the first time, and then one in the place of the one that had been taken.
+    assert asked == [*range(1, 21), *range(11, 21), *range(12, 21)]
+
+
 def test_what_is_too_much_to_keep_is_asked_for_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("oauthmail._pop_reading._KEPT", 1000)
     found = []
@@ -333,6 +367,24 @@ def test_a_server_that_falls_silent_costs_the_timeout() -> None:
         with pytest.raises(TimeoutError):
             next(messages)
         assert client.sock is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"), [(b"+OK\r\nPIPELINING\r\n", TimeoutError), (b"+OK\r\n" + b"x" * 3000, poplib.error_proto)]
+)
+def test_capabilities_that_do_not_come_close_the_connection(answer: bytes, error: type[Exception]) -> None:
+    def script(line: Line) -> None:
+        line.send(b"+OK ready\r\n")
+        line.answer(answer)
+        line.drain()
+
+    with connected(script) as client:
+        client.sock.settimeout(0.2)
+        with pytest.raises(error):
+            next(client.retrieve([1]))
+        assert client.sock is None
+    assert client.server.received[0] == b"CAPA"
+    assert not any(client.server.received[1:])
 
 
 def test_a_line_lost_at_any_octet_leaves_what_came_whole() -> None:
@@ -460,6 +512,33 @@ def test_debug_output_is_the_parents(capsys: pytest.CaptureFixture[str], level: 
             read(client)
             shown.append(capsys.readouterr().out)
     assert shown[0] == shown[1]
+
+
+def test_audit_hooks_see_every_command() -> None:
+    seen: list[bytes] = []
+    with connected(Mailbox(2)) as client:
+        # A hook cannot be taken away again: this one is deaf to every other client.
+        def hook(event: str, args: tuple[Any, ...]) -> None:
+            if event == "poplib.putline" and args[0] is client:
+                seen.append(args[1])
+
+        sys.addaudithook(hook)
+        list(client.retrieve([1, 2]))
+    assert seen == [b"CAPA", b"RETR 1", b"RETR 2"]
+
+
+def test_an_iteration_that_was_left_keeps_nothing() -> None:
+    mailbox = Mailbox(0)
+    mailbox.answers = dict.fromkeys(range(1, 201), b"+OK\r\n" + b"x" * 100_000 + b"\r\n.\r\n")
+    with connected(mailbox) as client:
+        next(client.retrieve(range(1, 201)))
+        tracemalloc.start()
+        try:
+            client.noop()
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak < 2 << 20
 
 
 def test_memory_stays_flat_for_a_hundred_thousand_messages() -> None:

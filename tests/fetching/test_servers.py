@@ -325,6 +325,15 @@ def test_messages_that_have_gone_are_left_out_over_pop3(serve: Serve) -> None:
         assert [each.id for each in all_of(PopSource(account))] == ["second"]
 
 
+def test_messages_on_their_way_over_pop3_are_not_waited_for_at_the_end(serve: Serve) -> None:
+    with serve(pop({**POP, "CAPA": b"+OK\r\nSASL XOAUTH2\r\nPIPELINING\r\n.\r\n"})) as (server, account):
+        source = PopSource(account)
+        source.connect()
+        assert next(source.fetch(source.ids(None))).id == "first"
+        source.close()
+    assert server.received[-1] == b"RETR 2"
+
+
 def test_pop3_goes_on_where_it_was_under_other_numbers(serve: Serve) -> None:
     again = {**POP, "UIDL": b"+OK\r\n1 second\r\n.\r\n", "RETR 1": b"+OK\r\nB\r\n.\r\n"}
     with serve(pop({**POP, "RETR 2": b""}), pop(again)) as (_, account):
