@@ -122,8 +122,8 @@ def telling(policy: Any) -> Message:
     """Return a message with something of everything that this module writes by itself."""
     message: Any = email.message.Message(policy)
     message["To"] = '"A, B" <a@example.com>, c (d) <e@example.com>'
-    message["Cc"] = ", ".join(f'"A, B" <{number}@example.com>' for number in range(10))
-    message["Subject"] = "word " * 30
+    message["Cc"] = f"{'c' * 50}@example.com, d@example.com, {'e' * 40}@example.com"
+    message["Subject"] = f"{'f' * 60} g  {'h' * 60} i {'j' * 70}"
     message["Comments"] = "b" * 77
     message["Date"] = "Mon, 01 Jan 2024 10:00:00 +0000"
     message["Message-ID"] = "<1@example.com>"
@@ -131,7 +131,7 @@ def telling(policy: Any) -> Message:
     message.preamble, message.epilogue = "From\r1\n", "From 2"
     message._payload = []
     # The longest value that is not folded, the shortest that is, and odd ones.
-    values = ("a" + " b" * 37, "a" + " b" * 37 + "c", "", " a  b ")
+    values = (f"a {'b' * 73}", f"a {'b' * 74}", "", " a  b ")
     texts = ("", None, "From 3\n\rFrom 4\r\n.\r\r\nFrom 5", "line\r\n", "octet \udce9\n\r")
     for text, value in zip(texts, (*values, "a\n b"), strict=True):
         part: Any = email.message.Message(policy)

@@ -6,7 +6,6 @@ library; what it made of a field is kept for the next message that has the same 
 
 from __future__ import annotations
 
-import contextlib
 import email.generator
 import email.header
 import re
@@ -119,10 +118,8 @@ class Headers:
         key = "boundary", key
         if key not in self._kept:
             message.set_boundary(boundary)
-            with contextlib.suppress(Exception):
-                # Whatever is wrong with the field is told when it is written.
-                folded = self.write(message._headers[index : index + 1])
-                self._keep_folded(key, folded.removesuffix(b"\r\n"), boundary)
+            folded = self.write(message._headers[index : index + 1])
+            self._keep_folded(key, folded.removesuffix(b"\r\n"), boundary)
         kept = self._kept.get(key)
         if kept is not None:
             line = kept.replace(PLACE, boundary).removesuffix(_CRLF)
