@@ -213,6 +213,7 @@ SHAPES = [
     pytest.param(b"(FLAGS (\\Seen) UID 7 BODY[HEADER] {3}\r\nabc FLAGS ())", (7, b"abc"), id="flags"),
     pytest.param(b'(BODY[TEXT]<0> "a\\"\\\\b" UID 7)', (7, b'a"\\b'), id="quoted"),
     pytest.param(b"(UID 7 BODY[] NIL)", (7, b""), id="nil"),
+    pytest.param(b"(UID " + b"9" * 5000 + b" BODY[] {1}\r\na)", (None, b"a"), id="no uid has so many digits"),
     pytest.param(b'(UID 7 BODY[] "")', (7, b""), id="empty"),
     pytest.param(b"(UID 7 BODY[] {0}\r\n)", (7, b""), id="empty literal"),
     pytest.param(b"(BODY[HEADER] {1}\r\na BODY[TEXT] {1}\r\nb UID 7)", (7, b"a"), id="two literals"),
@@ -289,6 +290,16 @@ def test_the_next_messages_are_asked_for_before_the_first_have_arrived() -> None
 
     with connected(script) as client:
         assert [message.number for message in client.fetch_messages("1:*")] == list(range(1, 2001))
+
+
+@pytest.mark.parametrize(
+    ("exists", "expected"),
+    [(256, [b"1:256"]), (257, [b"1:256", b"257"]), (1000, [b"1:256", b"257:512", b"513:768", b"769:1000"])],
+)
+def test_a_quarter_of_what_may_be_under_way_is_asked_for_at_a_time(exists: int, expected: list[bytes]) -> None:
+    with connected(Mailbox(exists)) as client:
+        assert sum(1 for _ in client.fetch_messages("1:*")) == exists
+        assert fetched(client) == expected
 
 
 def test_large_messages_are_asked_for_in_small_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -220,8 +220,9 @@ def test_as_long_as_much_is_kept_nothing_is_asked_for() -> None:
     assert next(asked) == 1025
 
 
-def test_commands_under_way_travel_together() -> None:
-    with connected(Mailbox(50)) as client:
+@pytest.mark.parametrize("capabilities", [PIPELINING, PIPELINING.lower().replace(b"+ok", b"+OK")])
+def test_commands_under_way_travel_together(capabilities: bytes) -> None:
+    with connected(Mailbox(50, capabilities)) as client:
         list(client.retrieve(range(1, 51)))
         # CAPA is the other one.
         assert len(client.server.lines[0].packets) == 2
