@@ -158,7 +158,7 @@ class Fetch:
         client = self._client
         while self._numbers and self._failure is None:
             waiting = len(self._wanted) + len(self._kept)
-            if waiting and waiting + self._pace.window > self._pace.under_way:
+            if waiting + self._pace.window > self._pace.under_way:
                 return
             if self._shrinks:
                 self._numbers.cut(client._oauth_exists)
@@ -246,8 +246,6 @@ class Fetch:
             self._lose()
             if isinstance(error, ValueError):
                 raise client.abort("command: FETCH => the connection is closed") from error
-            if isinstance(error, imaplib.IMAP4.abort):
-                raise client.abort(f"command: FETCH => {error}") from error
             raise
         return None
 
@@ -349,11 +347,8 @@ class Fetch:
     def _lose(self) -> None:
         client = self._client
         self._log()
-        for tag in self._under_way:
-            client.tagged_commands.pop(tag, None)
         self._under_way.clear()
         self._wanted = set()
         if client._oauth_fetch is self:
             client._oauth_fetch = None
-        client._oauth_line = None
         client._oauth_drop()

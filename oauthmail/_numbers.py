@@ -61,7 +61,7 @@ class Numbers:
         runs = (
             (min(first, highest), highest) if last == HIGHEST else (first, last) for first, last in reversed(self._runs)
         )
-        return Numbers(runs if highest else (), listed=self.listed)
+        return Numbers(runs if highest else ())
 
     @property
     def runs(self) -> list[Run]:
@@ -95,7 +95,7 @@ class Numbers:
                 if found[place][1] > last:
                     break
                 place += 1
-        return Numbers(both, listed=True)
+        return Numbers(both)
 
     def take(self, most: int) -> list[Run]:
         """Remove and return the lowest numbers, at most *most*, and no more than fit a command line."""

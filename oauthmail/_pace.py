@@ -36,4 +36,4 @@ class Pace:
             # Messages are alike, but not so much alike that the larger ones were to be forgotten at once.
             self._average = max(octets / messages, (self._average + octets / messages) / 2)
             fitting = int(_OCTETS / max(self._average, 1.0))
-            self.under_way = max(min(fitting, self.under_way * 4, self._most), 1)
+            self.under_way = max(min(fitting, self._most), 1)

@@ -222,7 +222,7 @@ class IMAP4(OAuthClient["tuple[str, list[Any]]"], imaplib.IMAP4):
     def _command(self, name: str, *args: Any) -> bytes:
         if self._oauth_fetch is not None:
             self._oauth_fetch.settle()
-        self._oauth_selected += name in ("SELECT", "EXAMINE", "CLOSE", "UNSELECT")
+        self._oauth_selected += name in ("SELECT", "EXAMINE")
         return super()._command(name, *args)  # type: ignore[misc,no-any-return]  # not in typeshed
 
     def readline(self) -> bytes:

@@ -203,6 +203,7 @@ def test_without_a_folder_the_call_fails_as_the_parents_does() -> None:
 def test_an_empty_folder_has_no_messages_and_no_error(message_set: str, uid: bool) -> None:
     with connected(Mailbox(0)) as client:
         assert list(client.fetch_messages(message_set, uid=uid)) == []
+        assert commands(client) == []
 
 
 SHAPES = [
@@ -212,6 +213,7 @@ SHAPES = [
     pytest.param(b"(FLAGS (\\Seen) UID 7 BODY[HEADER] {3}\r\nabc FLAGS ())", (7, b"abc"), id="flags"),
     pytest.param(b'(BODY[TEXT]<0> "a\\"\\\\b" UID 7)', (7, b'a"\\b'), id="quoted"),
     pytest.param(b"(UID 7 BODY[] NIL)", (7, b""), id="nil"),
+    pytest.param(b"(UID " + b"9" * 5000 + b" BODY[] {1}\r\na)", (None, b"a"), id="no uid has so many digits"),
     pytest.param(b'(UID 7 BODY[] "")', (7, b""), id="empty"),
     pytest.param(b"(UID 7 BODY[] {0}\r\n)", (7, b""), id="empty literal"),
     pytest.param(b"(BODY[HEADER] {1}\r\na BODY[TEXT] {1}\r\nb UID 7)", (7, b"a"), id="two literals"),
@@ -237,20 +239,25 @@ def test_uid_and_octets_are_found_in_every_shape_of_answer(items: bytes, expecte
     assert ((message.uid, message.octets), message.data) == (expected, parent)
 
 
-def test_flags_alone_are_an_answer_where_nothing_else_was_asked_for() -> None:
+@pytest.mark.parametrize("parts", ["(FLAGS UID)", "(flags Uid)", "(UID FLAGS MODSEQ)", "FLAGS"])
+def test_flags_alone_are_an_answer_where_nothing_else_was_asked_for(parts: str) -> None:
     mailbox = Mailbox(2)
     mailbox.each = lambda number: b"* %d FETCH (FLAGS (\\Seen) UID %d)\r\n" % (number, number)
     with connected(mailbox) as client:
-        assert [message.uid for message in client.fetch_messages("1:*", "(FLAGS UID)")] == [1, 2]
+        assert [message.uid for message in client.fetch_messages("1:*", parts)] == [1, 2]
 
 
-def test_changed_flags_and_messages_nobody_asked_for_and_repetitions_are_no_answers() -> None:
+@pytest.mark.parametrize(("message_set", "uid"), [("2:3", False), ("2:3", True), ("2:3,10:3000", True)])
+def test_changed_flags_and_messages_nobody_asked_for_and_repetitions_are_no_answers(
+    message_set: str, uid: bool
+) -> None:
     mailbox = Mailbox(9)
     mailbox.each = lambda number: (
-        b"* %d FETCH (FLAGS (\\Seen))\r\n" % number + answered(8) + answered(number) + answered(number)
+        b"* %d FETCH (FLAGS (\\Seen))\r\n" % number + mailbox.one(8) + mailbox.one(number) + mailbox.one(number)
     )
     with connected(mailbox) as client:
-        assert [message[:3] for message in client.fetch_messages("2:3")] == [(2, None, text(2)), (3, None, text(3))]
+        found = [(message.number, message.octets) for message in client.fetch_messages(message_set, uid=uid)]
+        assert found == [(2, text(2)), (3, text(3))]
         assert "FETCH" not in client.untagged_responses
 
 
@@ -285,6 +292,16 @@ def test_the_next_messages_are_asked_for_before_the_first_have_arrived() -> None
         assert [message.number for message in client.fetch_messages("1:*")] == list(range(1, 2001))
 
 
+@pytest.mark.parametrize(
+    ("exists", "expected"),
+    [(256, [b"1:256"]), (257, [b"1:256", b"257"]), (1000, [b"1:256", b"257:512", b"513:768", b"769:1000"])],
+)
+def test_a_quarter_of_what_may_be_under_way_is_asked_for_at_a_time(exists: int, expected: list[bytes]) -> None:
+    with connected(Mailbox(exists)) as client:
+        assert sum(1 for _ in client.fetch_messages("1:*")) == exists
+        assert fetched(client) == expected
+
+
 def test_large_messages_are_asked_for_in_small_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("oauthmail._pace._FIRST", 4)
     mailbox = Mailbox(64)
@@ -294,11 +311,51 @@ def test_large_messages_are_asked_for_in_small_numbers(monkeypatch: pytest.Monke
         assert max(len(numbers(each, 64)) for each in fetched(client)) == 2
 
 
-def test_no_command_line_is_longer_than_servers_have_to_take() -> None:
-    with connected(Mailbox(20_000)) as client:
-        messages = list(client.fetch_messages(range(10_001, 20_001, 2), uid=True))
+def test_how_many_are_asked_for_follows_the_size_of_the_last_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oauthmail._pace._OCTETS", 400)
+    mailbox = Mailbox(2500)
+    mailbox.each = lambda number: (
+        b"* %d FETCH (BODY[] {1}\r\na)\r\n" % number
+        if number < 1500
+        else b"* %d FETCH (BODY[] {100}\r\n%0100d)\r\n" % (number, number)
+    )
+    with connected(mailbox) as client:
+        assert sum(1 for _ in client.fetch_messages("1:*")) == 2500
+        assert [len(numbers(each, 2500)) for each in fetched(client)[-3:]] == [1, 1, 1]
+
+
+def test_what_is_kept_is_not_asked_for_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oauthmail._pace._FIRST", 4)
+    mailbox = Mailbox(64)
+    mailbox.each = lambda number: b"* %d FETCH (BODY[] {%d}\r\n%s)\r\n" % (number, 1 << 20, bytes(1 << 20))
+    with connected(mailbox) as client:
+        messages = client.fetch_messages("1:*")
+        next(messages)
+        client.noop()
+        next(messages), next(messages)
+        client.noop()
+        assert fetched(client) == [b"1", b"2", b"3", b"4", b"5", b"6"]
+
+
+@pytest.mark.parametrize(
+    ("exists", "message_set"),
+    [
+        pytest.param(20_000, range(10_001, 20_001, 2), id="numbers"),
+        pytest.param(1000, ",".join(f"{n}:{n}" for n in range(1, 9000, 2)), id="ranges, few of which are there"),
+    ],
+)
+def test_no_command_line_is_longer_than_servers_have_to_take(exists: int, message_set: Any) -> None:
+    with connected(Mailbox(exists)) as client:
+        found = [message.uid for message in client.fetch_messages(message_set, uid=True)]
         longest = max(map(len, commands(client)))
-    assert (len(messages), longest < 4100) == (5000, True)
+    assert (found == list(range(found[0], exists, 2)), longest < 4100) == (True, True)
+
+
+def test_numbers_that_are_named_are_asked_for_whether_they_are_there_or_not() -> None:
+    # Otherwise the server could not say that they are wrong.
+    with connected(Mailbox(3)) as client:
+        list(client.fetch_messages("2:9"))
+        assert fetched(client) == [b"2:9"]
 
 
 def test_a_range_of_uids_is_divided_by_the_messages_that_are_there() -> None:
@@ -329,6 +386,13 @@ def test_the_uids_of_a_large_folder_are_searched_for_in_pieces() -> None:
     assert searches == [b"UID SEARCH 1:50000 UID 100000:*", b"UID SEARCH 50001:* UID 100000:*"]
 
 
+@pytest.mark.parametrize("exists", [1999, 2000, 2001])
+def test_the_last_piece_of_a_search_may_be_small(monkeypatch: pytest.MonkeyPatch, exists: int) -> None:
+    monkeypatch.setattr("oauthmail._imap_numbers._SEARCHED", 1000)
+    with connected(Mailbox(exists)) as client:
+        assert sum(1 for _ in client.fetch_messages("1:*", uid=True)) == exists
+
+
 def test_a_search_is_not_led_astray_by_messages_that_go_meanwhile() -> None:
     mailbox = Mailbox(60_000, shift=100_000)
     mailbox.before[b"SEARCH"] = b"* 1 EXPUNGE\r\n" * 7
@@ -357,6 +421,14 @@ def test_a_server_that_invents_messages_is_not_listened_to_for_ever() -> None:
     )
     with connected(mailbox) as client:
         assert len(list(client.fetch_messages("1:*", uid=True))) == 4096
+
+
+def test_a_folder_of_impossible_size_is_no_error() -> None:
+    mailbox = Mailbox(3)
+    mailbox.before[b"NOOP"] = b"* " + b"9" * 5000 + b" EXISTS\r\n"
+    with connected(mailbox) as client:
+        assert client.noop() == ("OK", [b"done"])
+        assert [message.number for message in client.fetch_messages("1:3")] == [1, 2, 3]
 
 
 def test_messages_that_are_expunged_meanwhile_are_not_asked_for_at_the_end() -> None:
@@ -501,6 +573,27 @@ def test_exchanges_hidden_refusal_is_told_as_by_other_commands() -> None:
         assert client.state == "LOGOUT"
 
 
+def test_exchanges_hidden_refusal_is_told_to_another_command_in_between() -> None:
+    mailbox = Mailbox(3)
+    mailbox.instead[b"FETCH"] = b"TAG BAD User is authenticated but not connected.\r\n"
+    with connected(mailbox) as client:
+        client._oauth_user = ("XOAUTH2", "me@example.com")
+        next(client.fetch_messages("1:3"))
+        with pytest.raises(IMAPOAuthError):
+            client.noop()
+
+
+@pytest.mark.parametrize("reply", [b"NO", b"BAD"])
+def test_of_several_refusals_the_first_is_raised(reply: bytes) -> None:
+    def script(line: Line) -> None:
+        Mailbox(3000).begin(line)
+        tags = [line.receive().split()[0] for _ in range(4)]
+        line.send(b"".join(b"%s %s refusal %d\r\n" % (tag, reply, place) for place, tag in enumerate(tags)))
+
+    with connected(script) as client, pytest.raises(imaplib.IMAP4.error, match="refusal 0"):
+        next(client.fetch_messages("1:*"))
+
+
 @pytest.mark.parametrize(
     ("octets", "said"),
     [
@@ -529,17 +622,21 @@ def test_a_lost_or_senseless_line_ends_in_abort_and_closes_the_connection(octets
         assert client.state == "LOGOUT"
 
 
-def test_endless_other_responses_end_in_abort(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("octets", [b"* 1 FETCH (FLAGS ())\r\n" * 200, (b"* OK " + b"x" * 2000 + b"\r\n") * 11])
+def test_too_many_other_responses_end_in_abort(monkeypatch: pytest.MonkeyPatch, octets: bytes) -> None:
     monkeypatch.setattr("oauthmail._imap_reading._OTHERS", 20_000)
-
-    def script(line: Line) -> None:
-        Mailbox(3).begin(line)
-        line.receive()
-        for _ in range(10_000):
-            line.send(b"* 1 FETCH (FLAGS ())\r\n")
-
-    with connected(script) as client, pytest.raises(imaplib.IMAP4.abort, match="more responses"):
+    mailbox = Mailbox(3)
+    mailbox.before[b"FETCH"] = octets
+    with connected(mailbox) as client, pytest.raises(imaplib.IMAP4.abort, match="more responses"):
         list(client.fetch_messages("1:3"))
+
+
+def test_other_responses_between_messages_do_not_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oauthmail._imap_reading._OTHERS", 20_000)
+    mailbox = Mailbox(30)
+    mailbox.each = lambda number: b"* 1 FETCH (FLAGS ())\r\n" * 100 + answered(number)
+    with connected(mailbox) as client:
+        assert sum(1 for _ in client.fetch_messages("1:*")) == 30
 
 
 def test_a_server_that_falls_silent_costs_the_timeout() -> None:
@@ -639,6 +736,32 @@ def test_what_came_before_nothing_could_be_sent_any_more_is_still_read() -> None
     assert found == list(range(2, 1025))
 
 
+def test_after_half_a_command_no_other_one_goes_out() -> None:
+    with connected(Mailbox(3000)) as client:
+        messages = client.fetch_messages("1:*")
+        next(messages)
+        client.sock, whole = Unsendable(client.sock, BrokenPipeError("gone")), client.sock
+        for _ in range(300):
+            next(messages)
+        client.sock = whole
+        with pytest.raises(imaplib.IMAP4.abort, match="gone"):
+            client.noop()
+        assert client.state == "LOGOUT"
+
+
+def test_a_folder_that_becomes_read_only_ends_the_iteration_but_not_the_connection() -> None:
+    mailbox = Mailbox(3000)
+    mailbox.before[b"NOOP"] = b"* OK [READ-ONLY] now\r\n"
+    with connected(mailbox) as client:
+        messages = client.fetch_messages("1:*")
+        next(messages)
+        client.noop()
+        found: list[int] = []
+        with pytest.raises(imaplib.IMAP4.readonly):
+            collect(messages, found)
+        assert (found, client.state) == (list(range(2, 1025)), "SELECTED")
+
+
 def test_an_interrupted_command_closes_the_connection() -> None:
     with connected(Mailbox(3000)) as client:
         client.sock = Unsendable(client.sock, KeyboardInterrupt())
@@ -689,6 +812,29 @@ def test_it_does_not_matter_in_which_pieces_the_answers_arrive(sizes: list[int])
     assert found == [(number, text(number)) for number in range(1, 9)]
 
 
+class Interrupted(Pieces):
+    """A socket on which somebody who reads is interrupted."""
+
+    def recv(self, size: int) -> bytes:
+        raise KeyboardInterrupt
+
+
+def test_an_iteration_whose_answers_another_command_could_not_read_does_not_end_as_if_it_were_complete() -> None:
+    with connected(Mailbox(3000)) as client:
+        messages = client.fetch_messages("1:*")
+        next(messages)
+        if _OWN_BUFFER:
+            client.sock = Interrupted(client.sock, [])
+        else:
+            client.file.close()
+            client.file = io.BufferedReader(Interrupted(client.sock, []))
+        with pytest.raises(KeyboardInterrupt):
+            client.noop()
+        assert client.state == "LOGOUT"
+        with pytest.raises(imaplib.IMAP4.abort, match="KeyboardInterrupt"):
+            collect(messages, [])
+
+
 # --- what people see --------------------------------------------------------------------------------------------------
 
 
@@ -730,6 +876,26 @@ def test_an_iteration_that_was_left_keeps_nothing() -> None:
         finally:
             tracemalloc.stop()
     assert peak < 2 << 20
+
+
+def test_a_literal_that_does_not_come_takes_no_memory() -> None:
+    mailbox = Mailbox(1)
+    mailbox.each = lambda number: b"* 1 FETCH (BODY[] {1000000000}\r\nabc"
+    mailbox.instead[b"FETCH"] = b""
+
+    def script(line: Line) -> None:
+        mailbox.begin(line)
+        line.send(mailbox.reply(line.receive()))
+
+    with connected(script) as client:
+        tracemalloc.start()
+        try:
+            with pytest.raises(imaplib.IMAP4.abort):
+                list(client.fetch_messages("1"))
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak < 8 << 20
 
 
 def test_memory_stays_flat_for_a_hundred_thousand_messages() -> None:

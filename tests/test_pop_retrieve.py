@@ -116,7 +116,12 @@ LONG = b"x" * 200_000 + b"\r\n" + b"." * 5000 + b"\r\n"
         pytest.param(b"+OK\r\n..\r\n.\r\n", b".\r\n", id="a dot"),
         pytest.param(b"+OK\r\n..\r\n..\r\n...\r\n.\r\n", b".\r\n.\r\n..\r\n", id="dots"),
         pytest.param(b"+OK\r\nh\r\na\n.\nb\n.\r\nc\r\n.\r\n", b"h\r\na\n.\nb\n.\r\nc\r\n", id="bare LF within"),
+        pytest.param(b"+OK\r\nh\r\na\n..b\r\n.\r\n", b"h\r\na\n..b\r\n", id="dots after a bare LF"),
+        pytest.param(b"+OK\r\n.a\r\n.b\r\n.\r\n", b".a\r\n.b\r\n", id="dots that were not doubled"),
         pytest.param(b"+OK\r\n" + stuffed(LONG), LONG, id="long lines"),
+        pytest.param(
+            b"+OK\r\n" + b"x" * 70_000 + b"\r\na\nb\r\n.\r\n", b"x" * 70_000 + b"\r\na\nb\r\n", id="long, bare LF"
+        ),
         pytest.param(b"+OK\na\nb\r\n..c\n.\n", b"a\r\nb\r\n.c\r\n", id="LF only"),
         pytest.param(b"+OK\n.\n", b"", id="LF only, empty"),
         pytest.param(
@@ -179,8 +184,45 @@ def test_large_messages_are_asked_for_in_small_numbers(monkeypatch: pytest.Monke
         assert max(packet.count(b"RETR") for packet in client.server.lines[0].packets) <= 4
 
 
-def test_commands_under_way_travel_together() -> None:
-    with connected(Mailbox(50)) as client:
+def test_how_many_are_asked_for_follows_the_size_of_the_last_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oauthmail._pace._OCTETS", 400)
+    mailbox = Mailbox(2500)
+    mailbox.answers = {n: b"+OK\r\n%0*d\r\n.\r\n" % (1 if n < 1500 else 98, 0) for n in range(1, 2501)}
+    with connected(mailbox) as client:
+        asked = iter(range(1, 2501))
+        for message in client.retrieve(asked):
+            if message.number == 2400:
+                break
+    assert next(asked) == 2404
+
+
+def test_what_is_kept_is_not_asked_for_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oauthmail._pace._FIRST", 4)
+    mailbox = Mailbox(0)
+    mailbox.answers = dict.fromkeys(range(1, 33), b"+OK\r\n" + b"x" * ((1 << 20) - 2) + b"\r\n.\r\n")
+    asked = iter(range(1, 33))
+    with connected(mailbox) as client:
+        messages = client.retrieve(asked)
+        next(messages)
+        client.noop()
+        next(messages), next(messages)
+    assert next(asked) == 7
+
+
+def test_as_long_as_much_is_kept_nothing_is_asked_for() -> None:
+    asked = iter(range(1, 3001))
+    with connected(Mailbox(3000)) as client:
+        messages = client.retrieve(asked)
+        next(messages)
+        client.noop()
+        for _ in range(200):
+            next(messages)
+    assert next(asked) == 1025
+
+
+@pytest.mark.parametrize("capabilities", [PIPELINING, PIPELINING.lower().replace(b"+ok", b"+OK")])
+def test_commands_under_way_travel_together(capabilities: bytes) -> None:
+    with connected(Mailbox(50, capabilities)) as client:
         list(client.retrieve(range(1, 51)))
         # CAPA is the other one.
         assert len(client.server.lines[0].packets) == 2
@@ -461,6 +503,33 @@ def test_what_came_before_nothing_could_be_sent_any_more_is_still_read() -> None
     assert found == list(range(2, 1025))
 
 
+def test_after_half_a_command_the_iteration_does_not_go_on() -> None:
+    found: list[int] = []
+    with connected(Mailbox(3000)) as client:
+        messages = client.retrieve(range(1, 30_001))
+        next(messages)
+        client.sock, whole = Unsendable(client.sock, BrokenPipeError("gone")), client.sock
+        for _ in range(300):
+            next(messages)
+        client.sock = whole
+        with pytest.raises(BrokenPipeError):
+            collect(messages, found)
+    assert found == list(range(302, 1025))
+
+
+def test_after_half_a_command_no_other_one_goes_out() -> None:
+    with connected(Mailbox(3000)) as client:
+        messages = client.retrieve(range(1, 3001))
+        next(messages)
+        client.sock, whole = Unsendable(client.sock, BrokenPipeError("gone")), client.sock
+        for _ in range(300):
+            next(messages)
+        client.sock = whole
+        with pytest.raises(BrokenPipeError):
+            client.noop()
+        assert client.sock is None
+
+
 def test_an_interrupted_command_closes_the_connection() -> None:
     with connected(Mailbox(3000)) as client:
         client.capa()
@@ -496,6 +565,29 @@ def test_it_does_not_matter_in_which_pieces_the_answers_arrive(sizes: list[int])
         client.file = io.BufferedReader(Pieces(client.sock, list(sizes)))
         found = [message.octets for message in client.retrieve(range(1, 6))]
     assert found == [text(1), b"", text(3), b"", text(5)]
+
+
+class Interrupted(io.RawIOBase):
+    """A socket on which somebody who reads is interrupted."""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        raise KeyboardInterrupt
+
+
+def test_an_iteration_whose_answers_another_command_could_not_read_does_not_end_as_if_it_were_complete() -> None:
+    with connected(Mailbox(3000)) as client:
+        messages = client.retrieve(range(1, 3001))
+        next(messages)
+        client.file.close()
+        client.file = io.BufferedReader(Interrupted())
+        with pytest.raises(KeyboardInterrupt):
+            client.noop()
+        assert client.sock is None
+        with pytest.raises(poplib.error_proto, match="KeyboardInterrupt"):
+            next(messages)
 
 
 # --- what people see --------------------------------------------------------------------------------------------------
