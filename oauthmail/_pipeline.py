@@ -63,10 +63,11 @@ class _Item:
         end: the offset of its last octet among all that is sent on this connection; None until that is queued.
         leading: whether the reply to the RSET in front of it is still to come.
         done: whether its fate is known.
+        taken: whether somebody's own methods have sent it.
         error: why it could not be written or sent.
     """
 
-    __slots__ = ("done", "end", "error", "index", "leading", "message", "transaction")
+    __slots__ = ("done", "end", "error", "index", "leading", "message", "taken", "transaction")
 
     def __init__(self, index: int, message: Any) -> None:
         self.index = index
@@ -74,7 +75,7 @@ class _Item:
         self.transaction: Transaction | None = None
         self.end: int | None = None
         self.leading = True
-        self.done = False
+        self.done = self.taken = False
         self.error: Exception | None = None
 
     @property
@@ -104,7 +105,7 @@ class _Item:
         transaction = self.transaction
         if self.error is not None or transaction is None:
             return self.error is not None
-        return transaction.accepted or (transaction.failure() is not None and not transaction.closing)
+        return self.taken or transaction.accepted or (transaction.failure() is not None and not transaction.closing)
 
     def result(self) -> SendResult:
         transaction, error = self.transaction, self.failure()
@@ -328,7 +329,7 @@ class Sending:
             self._pulled.extend(itertools.islice(self._messages, 1))
         except BaseException as error:
             # Those under way get their results first: nothing is lost by what goes wrong with others.
-            self._source_error = error
+            self._messages, self._source_error = None, error
         finally:
             self._busy = True
         if not self._pulled:
@@ -543,7 +544,7 @@ class Sending:
             if client._oauth_own_steps():
                 hand_over(client, transaction)
             else:
-                self._hand_over_foreign(transaction)
+                self._hand_over_foreign(item, transaction)
         except (smtplib.SMTPSenderRefused, smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError) as refusal:
             if client.sock is None and (said := _goodbye(refusal)) is not None:
                 self._closing = b"%d %b" % said
@@ -560,12 +561,12 @@ class Sending:
             raise
         self._settled(item)
 
-    def _hand_over_foreign(self, transaction: Transaction) -> None:
+    def _hand_over_foreign(self, item: _Item, transaction: Transaction) -> None:
         """Hand over a message by methods that are not this class's, so that what they send is not known.
 
         Whatever they do not get through with is in doubt.
         """
-        transaction.committed, transaction.asked = True, 1
+        transaction.committed = True
         try:
             transaction.refused = self._client.sendmail(
                 transaction.sender, transaction.recipients, transaction.octets, transaction.mail_options
@@ -577,7 +578,7 @@ class Sending:
             # smtplib leaves the envelope where it is when DATA is refused.
             self._stale = isinstance(refusal, smtplib.SMTPDataError)
             raise
-        transaction.answered = 1
+        item.taken = True
 
     def _log_in_again(self) -> None:
         """Make another connection for the messages that were refused because the login has ended."""

@@ -148,7 +148,7 @@ def test_a_server_that_lets_in_and_takes_nothing_is_not_asked_for_ever(features:
 @pytest.mark.parametrize("refused", [0, 3, 8], ids=["first", "middle", "last"])
 def test_a_sender_that_alone_is_refused_so_is_a_result_in_its_place(features: Sequence[str], refused: int) -> None:
     rules = Rules(features, tokens=names(30))
-    rules.policy = lambda line: REQUIRED if line.startswith(b"mail FROM:<m%d@" % refused) else None
+    rules.policy = lambda line: REQUIRED if line.lower().startswith(b"mail from:<m%d@" % refused) else None
     with logged_in(rules, Tokens(names(30))) as client:
         results = list(client.send_messages([message(number) for number in range(9)], window=4))
 
@@ -270,7 +270,7 @@ def test_a_line_that_drops_at_any_octet_while_logins_end_loses_nothing(features:
 
 
 def test_nobody_that_has_not_logged_in_is_logged_in() -> None:
-    rules = Rules(policy=lambda line: REQUIRED if line.startswith(b"mail FROM:<m1@") else None)
+    rules = Rules(policy=lambda line: REQUIRED if line.lower().startswith(b"mail from:<m1@") else None)
     with connected(SMTP, Wire(rules)) as client:
         results = list(client.send_messages(map(message, range(3))))
 
