@@ -61,10 +61,11 @@ class _Item:
         end: the offset of its last octet among all that is sent on this connection; None until that is queued.
         leading: whether the reply to the RSET in front of it is still to come.
         done: whether its fate is known.
+        taken: whether somebody's own methods have sent it.
         error: why it could not be written or sent.
     """
 
-    __slots__ = ("done", "end", "error", "index", "leading", "message", "transaction")
+    __slots__ = ("done", "end", "error", "index", "leading", "message", "taken", "transaction")
 
     def __init__(self, index: int, message: Any) -> None:
         self.index = index
@@ -72,7 +73,7 @@ class _Item:
         self.transaction: Transaction | None = None
         self.end: int | None = None
         self.leading = True
-        self.done = False
+        self.done = self.taken = False
         self.error: Exception | None = None
 
     @property
@@ -102,7 +103,7 @@ class _Item:
         transaction = self.transaction
         if self.error is not None or transaction is None:
             return self.error is not None
-        return transaction.accepted or (transaction.failure() is not None and not transaction.closing)
+        return self.taken or transaction.accepted or (transaction.failure() is not None and not transaction.closing)
 
     def result(self) -> SendResult:
         transaction, error = self.transaction, self.failure()
@@ -235,7 +236,9 @@ class Sending:
         more = pull and (self._messages is not None or bool(self._again))
         if not (more or self._under_way) and not self._connection():
             return False
-        self._check_connection()
+        if not self._login_ended:
+            # Behind the end of a login the server may close it, too; there will be another one.
+            self._check_connection()
         if pull and self._room():
             # Nothing waits for whoever makes the messages: he may take his time.
             if self._out:
@@ -326,7 +329,7 @@ class Sending:
             self._pulled.extend(itertools.islice(self._messages, 1))
         except BaseException as error:
             # Those under way get their results first: nothing is lost by what goes wrong with others.
-            self._source_error = error
+            self._messages, self._source_error = None, error
         finally:
             self._busy = True
         if not self._pulled:
@@ -504,10 +507,13 @@ class Sending:
     def _settled(self, item: _Item) -> None:
         """Note that there is nothing more to hear of a message, and make results of those that are next."""
         item.done = item.decided()
-        if item.login_ended and not self._fresh and self._client._oauth_again is not None:
-            self._login_ended = True
+        self._login_ended = self._login_ended or self._repeatable(item)
         if not self._login_ended:
             self._emit()
+
+    def _repeatable(self, item: _Item) -> bool:
+        """Tell whether a message was refused as the login has ended, and another login may help."""
+        return item.login_ended and not self._fresh and self._client._oauth_again is not None
 
     def _emit(self) -> None:
         while self._under_way and self._under_way[0].done:
@@ -540,7 +546,7 @@ class Sending:
             if client._oauth_own_steps():
                 hand_over(client, transaction)
             else:
-                self._hand_over_foreign(transaction)
+                self._hand_over_foreign(item, transaction)
         except (smtplib.SMTPSenderRefused, smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError) as refusal:
             if client.sock is None and (said := _goodbye(refusal)) is not None:
                 self._closing = b"%d %b" % said
@@ -550,19 +556,19 @@ class Sending:
                 item.end = 0
                 raise
             item.error = refusal
-            if client.sock is None:
+            if client.sock is None and not self._repeatable(item):
                 raise smtplib.SMTPServerDisconnected("Connection unexpectedly closed behind a refusal") from refusal
         except BaseException:
             item.end = 0 if transaction.committed else None
             raise
         self._settled(item)
 
-    def _hand_over_foreign(self, transaction: Transaction) -> None:
+    def _hand_over_foreign(self, item: _Item, transaction: Transaction) -> None:
         """Hand over a message by methods that are not this class's, so that what they send is not known.
 
         Whatever they do not get through with is in doubt.
         """
-        transaction.committed, transaction.asked = True, 1
+        transaction.committed = True
         try:
             transaction.refused = self._client.sendmail(
                 transaction.sender, transaction.recipients, transaction.octets, transaction.mail_options
@@ -574,7 +580,7 @@ class Sending:
             # smtplib leaves the envelope where it is when DATA is refused.
             self._stale = isinstance(refusal, smtplib.SMTPDataError)
             raise
-        transaction.answered = 1
+        item.taken = True
 
     def _log_in_again(self) -> None:
         """Make another connection for the messages that were refused because the login has ended."""

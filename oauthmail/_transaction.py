@@ -59,6 +59,7 @@ class Transaction:
     """
 
     __slots__ = (
+        "_decisive",
         "_doubted",
         "_mail",
         "_verbatim",
@@ -111,6 +112,8 @@ class Transaction:
         self.octets = octets
         self.answered = self.asked = 0
         self.committed = self.closing = self._doubted = False
+        # The number of the reply that can say yes; no reply's before the last octets are under way.
+        self._decisive = -1
         self.refused: dict[str, Reply] = {}
         self.parted: dict[str, Reply] = {}
         self._mail: Reply | None = None
@@ -133,9 +136,10 @@ class Transaction:
         if "size" in features:
             options.insert(0, f"size={len(octets)}")
         self.encoding = encoding
-        self.commands = [_command("mail FROM:", sender, options, encoding)]
+        # Lower case throughout, as in smtplib from Python 3.13 on: there are servers that take no mixture.
+        self.commands = [_command("mail from:", sender, options, encoding)]
         for each in recipients:
-            self.commands.append(_command("rcpt TO:", each, rcpt_options, encoding))
+            self.commands.append(_command("rcpt to:", each, rcpt_options, encoding))
 
     # --- what is sent ---------------------------------------------------------------------------------------------
 
@@ -144,18 +148,19 @@ class Transaction:
         octets, end = self.octets, b"" if self._verbatim or self.octets.endswith(b"\r\n") else b"\r\n"
         size = len(octets) + len(end)
         if size <= CHUNK:
-            self.committed = True
+            self._commit(1)
             yield b"BDAT %d LAST\r\n" % size, octets, end
             return
         octets += end
         for start in range(0, size, CHUNK):
             piece = octets[start : start + CHUNK]
-            self.committed = start + CHUNK >= size
+            if start + CHUNK >= size:
+                self._commit(-(-size // CHUNK))
             yield b"BDAT %d%b\r\n" % (len(piece), b" LAST" if self.committed else b""), piece
 
     def quoted(self) -> tuple[bytes, ...]:
         """Return the message as DATA takes it, in pieces: dots doubled at the beginning of lines, and what ends it."""
-        self.committed = True
+        self._commit(2)
         octets = self.octets
         # Most large messages have no dot behind the first part, and looking for one is faster than for a line's first.
         if octets.find(b"\n.", 0, octets.rfind(b".") + 1) >= 0:
@@ -163,6 +168,11 @@ class Transaction:
         if octets.startswith(b"."):
             octets = b"." + octets
         return octets, b".\r\n" if octets.endswith(b"\r\n") else b"\r\n.\r\n"
+
+    def _commit(self, replies: int) -> None:
+        """Note that the last octets are about to be sent; *replies* is how many there will be behind those to RCPT."""
+        self._decisive = 1 + len(self.recipients) + replies
+        self.committed = True
 
     # --- what is answered -----------------------------------------------------------------------------------------
 
@@ -192,7 +202,7 @@ class Transaction:
     @property
     def accepted(self) -> bool:
         """Whether the server has taken the message for at least one recipient."""
-        return self.committed and self.answered == self.asked and self.failure() is None
+        return self.answered == self._decisive and self.failure() is None
 
     def failure(self) -> smtplib.SMTPException | None:
         """Return what `smtplib.SMTP.sendmail` raises for the replies so far; None while they speak for the message."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import subprocess
 import sys
@@ -76,18 +77,30 @@ class Account:
         return ""
 
 
-def run(kind: type[SMTP], wire: Wire, rules: Rules, count: int, window: int = 128) -> Account:
+def run(
+    kind: type[SMTP],
+    wire: Wire,
+    rules: Rules,
+    count: int,
+    window: int = 128,
+    disturb: Callable[[], None] = lambda: None,
+) -> Account:
     source = iter([message(number, 2) for number in range(count)])
     accepted: list[int] = []
     refused: list[int] = []
     stop: SendInterrupted | SendCancelled | None = None
     with connected(kind, wire) as client:
         client.ehlo()
+        wire.disturb = disturb
         try:
             for each in client.send_messages(source, window=window):
                 (accepted if each.accepted else refused).append(each.index)
         except (SendInterrupted, SendCancelled) as error:
             stop = error
+        except KeyboardInterrupt:
+            # Not let through: pytest would take it for its own end.
+            pytest.fail("Ctrl-C came without the ledger")
+        wire.disturb = lambda: None
     return Account(
         accepted,
         refused,
@@ -137,7 +150,7 @@ def test_a_line_that_drops_at_any_octet_loses_no_message_and_sends_none_twice(
     wrong = {}
     for side, octet in cuts:
         rules = Rules(features)
-        wire = Wire(rules, taking=[taking], arriving=[arriving], resets=resets, **{side: octet})  # type: ignore[arg-type]  # one of two that are numbers
+        wire = Wire(rules, taking=[taking], arriving=[arriving], resets=resets, **{side: octet})
         found = run(kind, wire, rules, count, window)
         # smtplib's own methods take half of the last reply for one.
         if found.wrong() or (found.stop is None and kind is SMTP):
@@ -206,25 +219,23 @@ def test_ctrl_c_at_any_system_call_ends_the_run_with_its_ledger(
     kind: type[SMTP], features: Sequence[str], taking: int
 ) -> None:
     wrong = {}
-    count = 0
-    interrupted = True
-    while interrupted:
-        interrupted = False
+    for place in itertools.count():
+        interrupted: list[bool] = []
 
-        def disturb(number: int, last: int = count + 4) -> None:
-            nonlocal interrupted
-            if number == last:
-                interrupted = True
+        def disturb(left: Iterator[int] = iter(range(place, -1, -1)), noted: list[bool] = interrupted) -> None:  # noqa: B008  # of this place
+            if next(left, 1) == 0:
+                noted.append(True)
                 raise KeyboardInterrupt
 
         rules = Rules(features)
-        found = run(kind, Wire(rules, taking=[taking], arriving=[40, 0, 90], disturb=disturb), rules, 6, 4)
-        if found.wrong() or interrupted != isinstance(found.stop, SendCancelled):
-            wrong[count] = found.wrong() or repr(found.stop)
-        count += 1
+        found = run(kind, Wire(rules, taking=[taking], arriving=[40, 0, 90]), rules, 6, 4, disturb)
+        if found.wrong() or bool(interrupted) != isinstance(found.stop, SendCancelled):
+            wrong[place] = found.wrong() or repr(found.stop)
+        if not interrupted:
+            break
 
     assert wrong == {}
-    assert count > 10
+    assert place > 10
 
 
 # A program of its own, as the signal comes to the main thread between any two steps of the interpreter.
@@ -249,8 +260,8 @@ INTERRUPTED = """
         client.ehlo()
         run = client.send_messages(given(), window=random.choice([1, 5, 128]))
         try:
-            signal.setitimer(signal.ITIMER_REAL, random.uniform(0.0005, 0.01))
             signal.signal(signal.SIGALRM, signal.default_int_handler)
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(0.0005, 0.01))
             try:
                 for each in run:
                     told.append(each.index)
@@ -265,7 +276,7 @@ INTERRUPTED = """
             raw = True
             run.stop()
             accepted = sorted({*told, *(each.index for each in run)})
-            accepted = list(range(accepted[-1] + 1)) if accepted else []
+            accepted = list(range(max([-1, *accepted, *(int(each.octets.split()[1]) for each in rules.delivered)]) + 1))
         client.close()
         has = [int(each.octets.split()[1]) for each in rules.delivered]
         # The last one may have been interrupted while the iterable made it.
@@ -286,7 +297,7 @@ INTERRUPTED = """
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="Windows has no timer that sends a signal")
 def test_ctrl_c_at_any_moment_ends_the_run_with_its_ledger() -> None:
     program = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(INTERRUPTED), "7", "300"],
+        [sys.executable, "-c", textwrap.dedent(INTERRUPTED), "7", "200"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -303,11 +314,14 @@ def test_ctrl_c_at_any_moment_ends_the_run_with_its_ledger() -> None:
 @pytest.mark.parametrize("verb", [b"RSET", b"MAIL", b"RCPT", b"DATA", b"BDAT", b"."])
 def test_a_silent_server_ends_the_run_within_the_timeout(features: Sequence[str], verb: bytes) -> None:
     count = 0
+    silence: list[bytes] = []
 
     def silent(line: bytes) -> bytes | None:
         nonlocal count
         count += line[:4].upper() == b"MAIL"
-        return b"" if count >= 3 and line[:4].upper() == verb else None
+        if count >= 3 and line[:4].upper() == verb:
+            silence.append(line)
+        return b"" if silence else None
 
     began = time.monotonic()
     outcome = ""
@@ -321,13 +335,13 @@ def test_a_silent_server_ends_the_run_within_the_timeout(features: Sequence[str]
             outcome = str(stop)
 
     # A command that this mode does not have is not met with silence.
-    assert ("timed out" in outcome) == any(line[:4].upper() == verb for line in server.lines) or verb == b"."
+    assert ("timed out" in outcome) == bool(silence)
     assert time.monotonic() - began < 5
 
 
 def test_a_server_that_reads_no_more_ends_the_run_within_the_timeout_and_tells_what_it_has_said() -> None:
     def stuck(line: bytes) -> bytes | None:
-        if line.startswith(b"mail FROM:<m2@"):
+        if line.lower().startswith(b"mail from:<m2@"):
             time.sleep(3)
         return None
 
@@ -345,5 +359,6 @@ def test_a_server_that_reads_no_more_ends_the_run_within_the_timeout_and_tells_w
         with pytest.raises(SendInterrupted) as stopped:
             accepted.extend(each.index for each in run)
 
-    assert accepted == [0, 1]
+    # What the server reads in one piece it answers in one.
+    assert accepted in ([0], [0, 1])
     assert stopped.value.unsent

@@ -148,7 +148,7 @@ def test_a_server_that_lets_in_and_takes_nothing_is_not_asked_for_ever(features:
 @pytest.mark.parametrize("refused", [0, 3, 8], ids=["first", "middle", "last"])
 def test_a_sender_that_alone_is_refused_so_is_a_result_in_its_place(features: Sequence[str], refused: int) -> None:
     rules = Rules(features, tokens=names(30))
-    rules.policy = lambda line: REQUIRED if line.startswith(b"mail FROM:<m%d@" % refused) else None
+    rules.policy = lambda line: REQUIRED if line.lower().startswith(b"mail from:<m%d@" % refused) else None
     with logged_in(rules, Tokens(names(30))) as client:
         results = list(client.send_messages([message(number) for number in range(9)], window=4))
 
@@ -192,9 +192,7 @@ def test_a_login_that_ends_with_the_connection_soon_after_is_repeated_too(
             told += [index for span in stop.accepted for index in span]
             told += [each.index for each in stop.unsent]
 
-    # Without pipelining the RSET behind a refusal waits for its reply, and a line that drops then is not made again.
-    dropped = "PIPELINING" not in features and at == b"RSET" and not last_words
-    assert told == list(range(4 if dropped else 8))
+    assert told == list(range(8))
     assert sent_once_each(rules.delivered)
     assert subjects(rules) == told
 
@@ -214,7 +212,7 @@ def test_a_token_source_that_fails_ends_the_run_with_its_ledger(features: Sequen
     accepted: list[int] = []
     with logged_in(rules, source) as client:
         run = client.send_messages(sources)
-        with pytest.raises(SendInterrupted, match="no more tokens") as stopped:
+        with pytest.raises(SendInterrupted, match="interrupted by LookupError") as stopped:
             accepted.extend(each.index for each in run)
         assert client.sock is None
 
@@ -270,7 +268,7 @@ def test_a_line_that_drops_at_any_octet_while_logins_end_loses_nothing(features:
 
 
 def test_nobody_that_has_not_logged_in_is_logged_in() -> None:
-    rules = Rules(policy=lambda line: REQUIRED if line.startswith(b"mail FROM:<m1@") else None)
+    rules = Rules(policy=lambda line: REQUIRED if line.lower().startswith(b"mail from:<m1@") else None)
     with connected(SMTP, Wire(rules)) as client:
         results = list(client.send_messages(map(message, range(3))))
 

@@ -105,21 +105,21 @@ def test_the_chunk_is_that_of_rfc_3030() -> None:
 )
 def test_options_follow_the_sender(features: Mapping[str, str], options: Sequence[str], expected: bytes) -> None:
     found = Transaction(features, SENDER, [SENDER], b"x\r\n", options)
-    assert found.commands[0] == b"mail FROM:<ada@example.org>" + expected + b"\r\n"
+    assert found.commands[0] == b"mail from:<ada@example.org>" + expected + b"\r\n"
 
 
 def test_options_follow_every_recipient() -> None:
     found = Transaction({}, SENDER, ["a@b", "c@d"], b"x", (), ("NOTIFY=NEVER", "ORCPT=rfc822;a@b"))
     assert found.commands[1:] == [
-        b"rcpt TO:<a@b> NOTIFY=NEVER ORCPT=rfc822;a@b\r\n",
-        b"rcpt TO:<c@d> NOTIFY=NEVER ORCPT=rfc822;a@b\r\n",
+        b"rcpt to:<a@b> NOTIFY=NEVER ORCPT=rfc822;a@b\r\n",
+        b"rcpt to:<c@d> NOTIFY=NEVER ORCPT=rfc822;a@b\r\n",
     ]
 
 
 @settings(max_examples=600)
 @given(address=addresses)
 def test_addresses_are_quoted_as_smtplib_quotes_them(address: str) -> None:
-    wanted = f"rcpt TO:{smtplib.quoteaddr(address)}"
+    wanted = f"rcpt to:{smtplib.quoteaddr(address)}"
     try:
         found = Transaction({"smtputf8": ""}, SENDER, [address], b"x", ("SMTPUTF8",)).commands[1].decode()
     except ValueError:
@@ -239,7 +239,7 @@ def test_smtputf8_is_refused_where_it_is_not_offered_before_anything_is_sent(fea
 
 def test_commands_are_utf8_with_smtputf8() -> None:
     found = transaction(b"x", ALL, "smtpUTF8", recipients=["bób@example.org"])
-    assert (found.commands[1], found.encoding) == ("rcpt TO:<bób@example.org>\r\n".encode(), "utf-8")
+    assert (found.commands[1], found.encoding) == ("rcpt to:<bób@example.org>\r\n".encode(), "utf-8")
 
 
 # --- the message by DATA ------------------------------------------------------------------------------------------

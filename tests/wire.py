@@ -27,9 +27,9 @@ class Wire(socket.socket):
         stop_writing: the server hangs up after it has written so many octets; what it has read it acts upon.
         resets: writing to a server that has hung up fails; otherwise it goes nowhere, as at first on a real line.
         deaf: the server goes silent after it has written so many octets: it reads, and acts, and says nothing.
-        disturb: called with a number in front of each system call and behind it; what it raises, the call raises.
 
     Attributes:
+        disturb: called in front of each system call and behind it; what it raises, the call raises.
         read: octets that the server has read.
         written: octets that it has written.
     """
@@ -44,7 +44,6 @@ class Wire(socket.socket):
         stop_writing: int | None = None,
         resets: bool = True,
         deaf: int | None = None,
-        disturb: Callable[[int], None] = lambda number: None,
     ) -> None:
         super().__init__()
         self.settimeout(1.0)
@@ -56,8 +55,7 @@ class Wire(socket.socket):
         self._stop_writing = stop_writing
         self._deaf = deaf
         self._resets = resets
-        self._disturb = disturb
-        self._calls = itertools.count()
+        self.disturb: Callable[[], None] = lambda: None
         self._waiting = b""
         self._hear(b"")
 
@@ -86,19 +84,16 @@ class Wire(socket.socket):
 
     # --- the client's side ----------------------------------------------------------------------------------------
 
-    def _called(self) -> None:
-        self._disturb(next(self._calls))
-
     def send(self, data: Any, flags: int = 0) -> int:
         """Send some of it."""
-        self._called()
+        self.disturb()
         if self.conversation.ended:
             if self._resets:
                 raise BrokenPipeError("Broken pipe")
             return len(data)
         taken = bytes(data[: max(next(self._taking), 1)])
         self._hear(taken)
-        self._called()
+        self.disturb()
         return len(taken)
 
     def sendall(self, data: Any, flags: int = 0) -> None:
@@ -109,7 +104,7 @@ class Wire(socket.socket):
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
         """Return what has arrived."""
-        self._called()
+        self.disturb()
         size = min(bufsize, next(self._arriving))
         if not self._waiting and self.conversation.ended:
             return b""
@@ -118,7 +113,7 @@ class Wire(socket.socket):
         if not self._waiting:
             raise TimeoutError("timed out")
         octets, self._waiting = self._waiting[: max(size, 1)], self._waiting[max(size, 1) :]
-        self._called()
+        self.disturb()
         return octets
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
