@@ -11,6 +11,8 @@ from __future__ import annotations
 # A name that type checkers know; typing, which has it too, takes longer to load than all the rest.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ._imap_reading import FetchedMessage
+    from ._pop_reading import RetrievedMessage
     from .account import Account
     from .applications import Application, ServiceAccount, load_application
     from .bulk import SendCancelled, SendInterrupted, SendResult
@@ -24,11 +26,14 @@ if TYPE_CHECKING:
         OAuthMailError,
         StoreError,
     )
-    from .imap import IMAP4, IMAP4_SSL, IMAPMechanismError, IMAPOAuthError
+    from .imap import IMAP4, IMAP4_SSL
+    from .imap_errors import IMAPMechanismError, IMAPOAuthError
     from .installed import install, uninstall
-    from .pop import POP3, POP3_SSL, POPMechanismError, POPOAuthError
+    from .pop import POP3, POP3_SSL
+    from .pop_errors import POPMechanismError, POPOAuthError
     from .providers import Provider
-    from .smtp import SMTP, SMTP_SSL, SMTPMechanismError, SMTPOAuthError
+    from .smtp import SMTP, SMTP_SSL
+    from .smtp_errors import SMTPMechanismError, SMTPOAuthError
     from .stores import FileStore, KeyringStore, MemoryStore, Store
 
 __all__ = [
@@ -42,6 +47,7 @@ __all__ = [
     "Application",
     "AuthenticationError",
     "CredentialsError",
+    "FetchedMessage",
     "FileStore",
     "FlowError",
     "IMAPMechanismError",
@@ -56,6 +62,7 @@ __all__ = [
     "POPMechanismError",
     "POPOAuthError",
     "Provider",
+    "RetrievedMessage",
     "SMTPMechanismError",
     "SMTPOAuthError",
     "SendCancelled",
@@ -71,6 +78,8 @@ __all__ = [
 ]
 
 _MODULES = {
+    "_imap_reading": ("FetchedMessage",),
+    "_pop_reading": ("RetrievedMessage",),
     "account": ("Account",),
     "applications": ("Application", "ServiceAccount", "load_application"),
     "bulk": ("SendCancelled", "SendInterrupted", "SendResult"),
@@ -85,10 +94,13 @@ _MODULES = {
         "StoreError",
     ),
     "installed": ("install", "uninstall"),
-    "imap": ("IMAP4", "IMAP4_SSL", "IMAPMechanismError", "IMAPOAuthError"),
-    "pop": ("POP3", "POP3_SSL", "POPMechanismError", "POPOAuthError"),
+    "imap": ("IMAP4", "IMAP4_SSL"),
+    "imap_errors": ("IMAPMechanismError", "IMAPOAuthError"),
+    "pop": ("POP3", "POP3_SSL"),
+    "pop_errors": ("POPMechanismError", "POPOAuthError"),
     "providers": ("Provider",),
-    "smtp": ("SMTP", "SMTP_SSL", "SMTPMechanismError", "SMTPOAuthError"),
+    "smtp": ("SMTP", "SMTP_SSL"),
+    "smtp_errors": ("SMTPMechanismError", "SMTPOAuthError"),
     "stores": ("FileStore", "KeyringStore", "MemoryStore", "Store"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

@@ -1,9 +1,9 @@
 """What the three clients share: how a login is called, and what each protocol adds to one.
 
 A program that imports a client may never log in, and many are started often. So the clients' modules import at the top
-only what their class statements need, and a method imports what only it needs: a login `_login`, TLS `_tls`. The
-methods of `OAuthClient` that do so are for all clients. `TYPE_CHECKING` is a name of their own, which type checkers
-know by that name, as typing takes longer to load than all of these modules.
+only what their class statements need, and a method imports what only it needs: a login `_login`, TLS `_tls`, a refusal
+its exceptions. The methods of `OAuthClient` that do so are for all clients. `TYPE_CHECKING` is a name of each module's
+own, which type checkers know by that name, as typing takes longer to load than all of these modules.
 """
 
 from __future__ import annotations
@@ -40,8 +40,6 @@ class OAuthClient(Generic[Reply]):
 
     _oauth_protocol: ClassVar[str]
     _oauth_tls_hint: ClassVar[str]
-    _oauth_refused: ClassVar[type[AuthenticationError]]
-    _oauth_no_mechanism: ClassVar[type[MechanismError]]
     # The standard library's exception for a server that does not keep to the protocol.
     _oauth_broken: ClassVar[type[Exception]]
 
@@ -138,45 +136,52 @@ class OAuthClient(Generic[Reply]):
 
     # --- what each protocol adds ----------------------------------------------------------------------------------
 
-    def _oauth_ready(self) -> socket.socket:
-        """Return the connected socket; raise as the parent class does when a login is out of place."""
-        raise NotImplementedError
-
-    def _oauth_address(self) -> tuple[str, int]:
-        """Return host and port as the user named them."""
-        raise NotImplementedError
-
-    def _oauth_offered(self, forced: bool) -> Collection[str]:
-        """Return the offered mechanisms in upper case, asking the server only if that is needed."""
-        raise NotImplementedError
-
     def _oauth_command(self, mechanism: str) -> bytes:
         """Return the command that begins an exchange, without its line end; SMTP and POP3 have the same."""
         return f"AUTH {mechanism}".encode("ascii")
 
-    def _oauth_at_once(self, command: bytes, initial: bytes) -> bool:
-        """Tell whether the initial response may travel on the command's own line."""
-        raise NotImplementedError
-
-    def _oauth_put(self, line: bytes, shown: bytes) -> None:
-        """Send one line in one packet; debug output gets *shown* instead."""
-        raise NotImplementedError
-
-    def _oauth_next(self) -> tuple[bytes | None, bool, Reply]:
-        """Read to the next challenge (base64, None at the end), and whether the final reply accepts."""
-        raise NotImplementedError
-
-    def _oauth_reply_text(self, reply: Reply) -> tuple[tuple[object, ...], str]:
-        """Return the ``args`` of the refusal's exception and the reply as text."""
-        raise NotImplementedError
-
-    def _oauth_drop(self) -> None:
-        """Close the connection, which is half-way through something, without another word to the server."""
-        raise NotImplementedError
-
     def _oauth_accepted(self, mechanism: str, identity: str) -> None:
         """Take note of a login that the server has accepted."""
 
-    def _oauth_check_upgrade(self) -> None:
-        """Raise the standard library's exception if anything follows the answer to STARTTLS in the clear."""
-        raise NotImplementedError
+    if TYPE_CHECKING:
+        # Each client has these, so there is nothing here to load.
+
+        def _oauth_ready(self) -> socket.socket:
+            """Return the connected socket; raise as the parent class does when a login is out of place."""
+            raise NotImplementedError
+
+        def _oauth_errors(self) -> tuple[type[AuthenticationError], type[MechanismError]]:
+            """Return the exceptions for a refusal, and for a server that offers no usable mechanism."""
+            raise NotImplementedError
+
+        def _oauth_address(self) -> tuple[str, int]:
+            """Return host and port as the user named them."""
+            raise NotImplementedError
+
+        def _oauth_offered(self, forced: bool) -> Collection[str]:
+            """Return the offered mechanisms in upper case, asking the server only if that is needed."""
+            raise NotImplementedError
+
+        def _oauth_at_once(self, command: bytes, initial: bytes) -> bool:
+            """Tell whether the initial response may travel on the command's own line."""
+            raise NotImplementedError
+
+        def _oauth_put(self, line: bytes, shown: bytes) -> None:
+            """Send one line in one packet; debug output gets *shown* instead."""
+            raise NotImplementedError
+
+        def _oauth_next(self) -> tuple[bytes | None, bool, Reply]:
+            """Read to the next challenge (base64, None at the end), and whether the final reply accepts."""
+            raise NotImplementedError
+
+        def _oauth_reply_text(self, reply: Reply) -> tuple[tuple[object, ...], str]:
+            """Return the ``args`` of the refusal's exception and the reply as text."""
+            raise NotImplementedError
+
+        def _oauth_drop(self) -> None:
+            """Close the connection, which is half-way through something, without another word to the server."""
+            raise NotImplementedError
+
+        def _oauth_check_upgrade(self) -> None:
+            """Raise the standard library's exception if anything follows the answer to STARTTLS in the clear."""
+            raise NotImplementedError

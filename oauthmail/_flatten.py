@@ -8,77 +8,26 @@ recognised is left to `email.generator.BytesGenerator`: a field, a part with all
 
 from __future__ import annotations
 
-import copy
 import email.generator
-import email.message
 import functools
 import io
-import operator
 import re
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from ._headers import headers_for
+from . import _headers
+from ._generator import UTF8, by_generator, handlers, telling, unchanged, usual
+from ._headers import Headers
 
 if TYPE_CHECKING:
     from email.message import Message
 
-    from ._headers import Headers
-
 __all__ = ["flatten"]
 
 _CRLF = "\r\n"
-# A value that one kind of policy has, and the other refuses.
-_UTF8: dict[str, Any] = {"utf8": True}
 _BCC = frozenset({"bcc", "resent-bcc"})
-
-# The standard library's own; those of email.mime are added when they are met, so that they need not be loaded.
-_CLASSES: set[type] = {email.message.Message, email.message.MIMEPart, email.message.EmailMessage}
-_MIME = "email.mime."
-
-# What the generator asks of a message. Who answers otherwise than the standard library is left to the generator.
-_ASKED = (
-    "__delitem__",
-    "__getattribute__",
-    "__reduce_ex__",
-    "__setattr__",
-    "_get_params_preserve",
-    "get",
-    "get_boundary",
-    "get_content_maintype",
-    "get_content_subtype",
-    "get_content_type",
-    "get_default_type",
-    "get_param",
-    "get_payload",
-    "is_multipart",
-    "raw_items",
-    "set_boundary",
-)
-_ANSWERS = frozenset({*_ASKED, "_write_headers"})
-_of_message = operator.attrgetter(*_ASKED)
-_MESSAGE = _of_message(email.message.Message)
-
-# What this module does instead of the generator; a program may have changed it.
-_of_generator = operator.attrgetter(
-    "__init__",
-    "_compile_re",
-    "_dispatch",
-    "_encode",
-    "_handle_multipart",
-    "_handle_text",
-    "_make_boundary",
-    "_new_buffer",
-    "_write",
-    "_writeBody",
-    "_write_headers",
-    "_write_lines",
-    "clone",
-    "flatten",
-    "write",
-)
-_of_module = operator.attrgetter("BytesGenerator", "NLCRE", "_has_surrogates", "fcre")
-_GENERATOR = _of_generator(email.generator.BytesGenerator)
-_MODULE = _of_module(email.generator)
+# Characters of a text from which its line ends are changed only when all is joined, and in slices: one copy after the
+# other, each as long as the text, takes several times as long.
+_LONG = 1 << 16
 
 
 def flatten(message: Message, *, utf8: bool = False) -> bytes:
@@ -94,108 +43,74 @@ def flatten(message: Message, *, utf8: bool = False) -> bytes:
         UnicodeEncodeError: a payload holds text that was not encoded.
         Exception: whatever else the standard library raises for a message that it cannot write.
     """
-    writer = _writer(message, utf8) if _usual(message) else None
+    writer = _writer(message, utf8) if usual(message) and not _is_for_the_generator(message) else None
     if writer is None:
-        return _by_generator(message, utf8)
+        return by_generator(message, utf8)
     # As copy.copy() does for these classes, and __delitem__() after it.
     duplicate: Any = message.__class__.__new__(message.__class__)
     duplicate.__dict__.update(message.__dict__)
     duplicate._headers = [item for item in duplicate._headers if item[0].lower() not in _BCC]
-    writer.write(duplicate)
-    return b"".join(writer.chunks)
+    writer.write_duplicate(duplicate)
+    return _joined(writer.chunks)
 
 
-def _by_generator(message: Message, utf8: bool) -> bytes:
-    """Do as `smtplib.SMTP.send_message` does."""
-    duplicate = copy.copy(message)
-    del duplicate["Bcc"]
-    del duplicate["Resent-Bcc"]
-    out = io.BytesIO()
-    # The policy decides about "From " at the start of a line only where it is passed here; else it becomes ">From ".
-    values: Any = {"policy": message.policy.clone(**_UTF8)} if utf8 else {}
-    email.generator.BytesGenerator(out, **values).flatten(duplicate, linesep=_CRLF)
-    return out.getvalue()
-
-
-def _usual(part: Any) -> bool:
-    """Tell whether *part* answers the generator as the standard library's messages do."""
-    kind = type(part)
-    if kind not in _CLASSES:
-        if not kind.__module__.startswith(_MIME):
-            return False
-        _CLASSES.add(kind)
-    return _of_message(kind) == _MESSAGE and _ANSWERS.isdisjoint(part.__dict__) and not hasattr(kind, "_write_headers")
+def _is_for_the_generator(message: Any) -> bool:
+    """Tell early, from its first look, that a message is of a type that is not written here."""
+    for name, value in message._headers:
+        if name.lower() == "content-type":
+            return isinstance(value, str) and value[:16].lower().startswith(("message/", "multipart/signed"))
+    return False
 
 
 def _writer(message: Any, utf8: bool) -> _Writer | None:
     """Return what writes the message, or None if it is left to the generator as a whole."""
-    generator = email.generator
-    if _of_module(generator) != _MODULE or _of_generator(generator.BytesGenerator) != _GENERATOR:
-        return None
     try:
-        policy = message.policy.clone(linesep=_CRLF, **(_UTF8 if utf8 else {}))
-        headers = headers_for(policy)
+        policy = message.policy
+        headers_class = _headers_for(policy)
+        if headers_class is None:
+            return None
+        headers = headers_class(policy.clone(linesep=_CRLF, **(UTF8 if utf8 else {})))
     except Exception:
         # The generator will say what is wrong with the policy.
         return None
     kind: Any = type(policy)
-    if headers is None or not _proved(kind):
+    if not unchanged() or not _proved(headers_class, kind):
         return None
     return _Writer(headers, mangle=not utf8 or bool(policy.mangle_from_))
 
 
+def _headers_for(policy: Any) -> Any:
+    """Return the class that writes the fields under *policy*, or None for a policy that it knows nothing of."""
+    if _headers.known(policy):
+        return Headers
+    modern = _modern_headers()
+    return modern.ModernHeaders if modern.known(policy) else None
+
+
 @functools.cache
-def _proved(kind: Any) -> bool:
-    """Tell whether this Python's generator writes a telling message as this module does, under that kind of policy.
+def _modern_headers() -> Any:
+    # Only messages that have loaded what it imports can have need of it.
+    from . import _modern_headers as found
+
+    return found
+
+
+@functools.cache
+def _proved(headers_class: Any, kind: Any) -> bool:
+    """Tell whether this Python's generator writes a telling message as this module does, under that *kind* of policy.
 
     A release of Python that writes something in another way makes this module slow, not wrong.
     """
-    if {function.__module__ for function in _GENERATOR} != {email.generator.__name__}:
-        # It was changed before this module was imported.
-        return False
     policy = kind(linesep=_CRLF)
     try:
-        message = _telling(policy)
+        message = telling(policy)
         out = io.BytesIO()
         email.generator.BytesGenerator(out, True, policy=policy).flatten(message)
-        headers = headers_for(policy)
-        if headers is None:
-            return False
-        writer = _Writer(headers, mangle=True)
+        writer = _Writer(headers_class(policy), mangle=True)
         writer.write(message)
     except Exception:
         return False
-    return b"".join(writer.chunks) == out.getvalue()
-
-
-def _telling(policy: Any) -> Message:
-    """Return a message with something of everything that this module writes by itself."""
-    message: Any = email.message.Message(policy)
-    message["To"] = '"A, B" <a@example.com>, c (d) <e@example.com>'
-    message["Date"] = "Mon, 01 Jan 2024 10:00:00 +0000"
-    message["Message-ID"] = "<1@example.com>"
-    message["Content-Type"] = 'multipart/mixed; boundary="b"'
-    message.preamble, message.epilogue = "From\r1\n", "From 2"
-    message._payload = []
-    # The longest value that is not folded, the shortest that is, and odd ones.
-    values = ("a" + " b" * 37, "a" + " b" * 37 + "c", "", " a  b ")
-    texts = ("", None, "From 3\n\rFrom 4\r\n.\r\r\nFrom 5", "line\r\n", "octet \udce9\n\r")
-    for text, value in zip(texts, (*values, "a\n b"), strict=True):
-        part: Any = email.message.Message(policy)
-        part._headers = [("X", value), ("Content-Transfer-Encoding", "8bit")]
-        part._payload = text
-        if "\n" not in value:
-            part["X"] = value
-        message._payload.append(part)
-    return cast("Message", message)
-
-
-@functools.lru_cache(256)
-def _handlers(content_type: str) -> tuple[str, str]:
-    """Return the names under which the generator looks for what writes such a part, by type and by main type."""
-    content_type = content_type.strip().lower()
-    main, sub = content_type.split("/") if content_type.count("/") == 1 else ("text", "plain")
-    return f"_handle_{main}_{sub}".replace("-", "_"), f"_handle_{main}".replace("-", "_")
+    return _joined(writer.chunks) == out.getvalue()
 
 
 class _Writer:
@@ -206,16 +121,25 @@ class _Writer:
         mangle: whether a line of a text that begins with "From " is written with ">" before it.
 
     Attributes:
-        chunks: what was written.
+        chunks: what was written; text where `_lines` has yet to be asked for the octets.
     """
 
     def __init__(self, headers: Headers, *, mangle: bool) -> None:
-        self.chunks: list[bytes] = []
+        self.chunks: list[bytes | str] = []
         self._headers = headers
         self._policy = headers.policy
         self._mangle = mangle
+        self._duplicate: Any = None
+        # Its fields before it was given a boundary.
+        self._fields: list[tuple[str, Any]] = []
+        self._boundary = ""
         # Whether an exception is the standard library's own answer, which asking again would not change.
         self._final = False
+
+    def write_duplicate(self, message: Any) -> None:
+        """Write *message*, which nobody else will see."""
+        self._duplicate = message
+        self.write(message)
 
     def write(self, part: Any) -> None:
         """Write *part* and all that is in it.
@@ -224,9 +148,13 @@ class _Writer:
             Exception: whatever the standard library raises.
         """
         count = len(self.chunks)
-        if _usual(part) and self._write_quickly(part):
+        if usual(part) and self._write_quickly(part):
             return
         del self.chunks[count:]
+        if part is self._duplicate and self._boundary:
+            # One that was drawn before it turned out that the generator is needed.
+            part._headers = self._fields
+            part.set_boundary(self._boundary)
         out = io.BytesIO()
         try:
             # As the generator does for each part of a multipart.
@@ -258,7 +186,7 @@ class _Writer:
         else:
             kind = part.get_default_type()
         generator: Any = email.generator.BytesGenerator
-        specific, general = _handlers(kind)
+        specific, general = handlers(kind)
         handler = getattr(generator, specific, None) or getattr(generator, general, None) or generator._writeBody
         # The fields come first, but are written last, as a boundary may be added to them.
         index = len(self.chunks)
@@ -293,7 +221,7 @@ class _Writer:
             text.encode("ascii", "surrogateescape")
             # As the generator does, although it is the caller's part.
             part._payload = text = self._mangled(text)
-        self.chunks.append(_lines(text))
+        self.chunks.append(text if len(text) > _LONG else _lines(text))
         return True
 
     def _mangled(self, text: str) -> str:
@@ -331,21 +259,45 @@ class _Writer:
             chunks.append(_lines(self._mangled(part.epilogue)))
         return True
 
-    def _new_boundary(self, part: Any, chunks: list[bytes]) -> str:
+    def _new_boundary(self, part: Any, chunks: list[bytes | str]) -> str:
         """Give *part* a boundary that is on no line of *chunks*, which are all parts with CRLF between them."""
         generator: Any = email.generator.BytesGenerator
-        # A random number is drawn, and must not be drawn again.
-        self._final = True
         boundary: str = generator._make_boundary()
         drawn = boundary
-        start = f"--{drawn}".encode("ascii")
-        if any(b"-" in chunk and start in chunk for chunk in chunks):
-            text, number = b"".join(chunks), 0
+        start = f"--{drawn}"
+        if any(_has(chunk, start) for chunk in chunks):
+            text, number = _joined(chunks), 0
             while re.search(rb"^--%b(--)?$" % re.escape(boundary).encode("ascii"), text, re.MULTILINE):
                 boundary, number = f"{drawn}.{number}", number + 1
-        part.set_boundary(boundary)
-        self._final = False
+        if part is self._duplicate:
+            self._fields, self._boundary = part._headers[:], boundary
+            self._headers.set_boundary(part, boundary)
+        else:
+            part.set_boundary(boundary)
         return boundary
+
+
+def _has(chunk: bytes | str, start: str) -> bool:
+    """Tell whether *start*, which begins with "-", is in *chunk*; most long texts have no such character."""
+    if isinstance(chunk, str):
+        return "-" in chunk and start in chunk
+    return b"-" in chunk and start.encode("ascii") in chunk
+
+
+def _joined(chunks: list[bytes | str]) -> bytes:
+    out = io.BytesIO()
+    for chunk in chunks:
+        if isinstance(chunk, bytes):
+            out.write(chunk)
+            continue
+        end = 0
+        while end < len(chunk):
+            start, end = end, end + _LONG
+            while chunk[end - 1 : end] == "\r":
+                # A CRLF is not cut in two.
+                end += 1
+            out.write(_lines(chunk[start:end]))
+    return out.getvalue()
 
 
 def _lines(text: str) -> bytes:

@@ -26,10 +26,10 @@ from ._transaction import Transaction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-__all__ = ["Transaction", "hand_over", "shown"]
+__all__ = ["Transaction", "gathered", "hand_over", "reset"]
 
 # Commands whose replies may be outstanding while more is sent. So many replies fit the buffers between client and
 # server, so that neither waits for the other to read.
@@ -37,6 +37,9 @@ _UNANSWERED = 250
 
 # Chunks of a large message that are under way before the first of their replies is waited for.
 _CHUNKS = 2
+
+# Octets from which on a piece is sent without being copied.
+_LARGE = 1 << 16
 
 
 def hand_over(client: Any, transaction: Transaction) -> dict[str, tuple[int, bytes]]:
@@ -71,7 +74,7 @@ def hand_over(client: Any, transaction: Transaction) -> dict[str, tuple[int, byt
     if transaction.closing:
         client.close()
     elif lost is None:
-        client._rset()
+        reset(client)
     if refusal is None and lost is not None:
         raise lost
     # smtplib, which waits for each reply, would have told the refusal and not have met what came after it.
@@ -79,23 +82,33 @@ def hand_over(client: Any, transaction: Transaction) -> dict[str, tuple[int, byt
     raise refusal from lost
 
 
+def reset(client: Any) -> None:
+    """Have the server forget the envelope of a message that it refused; where it does not, close the connection.
+
+    The recipients that it keeps would get the next message.
+    """
+    with contextlib.suppress(smtplib.SMTPServerDisconnected):
+        if client.rset()[0] != 250:
+            client.close()
+
+
 def _converse(client: Any, transaction: Transaction) -> None:
     """Send what there is to send, as long as that makes sense, and read the replies to it."""
     replies = replies_of(client)
     reply = client.getreply if client.debuglevel > 0 else replies.reply
-    for octets, asked, unanswered in _bursts(transaction, _pipelined(client, transaction)):
+    for pieces, asked, unanswered in _bursts(transaction, _pipelined(client, transaction)):
         transaction.asked += asked
-        _write(client, octets)
+        _write(client, pieces)
         if not _settle(transaction, reply, unanswered):
             break
     hopeful = _settle(transaction, reply, 0)
     if transaction.started is None or transaction.started[0] != 354 or transaction.closing:
         return
     if hopeful:
-        text = transaction.quoted()
+        text: tuple[bytes, ...] = transaction.quoted()
     elif isinstance(transaction.failure(), smtplib.SMTPRecipientsRefused):
         # RFC 2920 section 3.1: a server that goes on without recipients is told that there is no message.
-        text = b".\r\n"
+        text = (b".\r\n",)
     else:
         # It goes on without a sender, with whatever it has in mind; an empty message may be sent to somebody.
         client.close()
@@ -121,11 +134,11 @@ def _settle(transaction: Transaction, reply: Callable[[], tuple[int, bytes]], un
     return transaction.failure() is None
 
 
-def _bursts(transaction: Transaction, pipelined: bool) -> Iterator[tuple[bytes, int, int]]:
+def _bursts(transaction: Transaction, pipelined: bool) -> Iterator[tuple[Iterable[bytes], int, int]]:
     """Return what is sent up to the end of the message, or up to DATA.
 
     Returns:
-        Octets, the number of replies that they ask for, and how many may be outstanding before the next are sent.
+        Pieces, the number of replies that they ask for, and how many may be outstanding before the next are sent.
     """
     size = _UNANSWERED if pipelined else 1
     content = transaction.chunks() if transaction.chunked else iter(((b"data\r\n",),))
@@ -136,9 +149,9 @@ def _bursts(transaction: Transaction, pipelined: bool) -> Iterator[tuple[bytes, 
         if pipelined and start + size >= len(commands):
             group += next(content)
             asked += 1
-        yield b"".join(group), asked, size if pipelined else 0
+        yield group, asked, size if pipelined else 0
     for number, pieces in enumerate(content):
-        yield b"".join(pieces), 1, 0 if not pipelined else _UNANSWERED if number < _CHUNKS else _CHUNKS
+        yield pieces, 1, 0 if not pipelined else _UNANSWERED if number < _CHUNKS else _CHUNKS
 
 
 def _hear_out(client: Any, transaction: Transaction, lost: Exception) -> None:
@@ -149,16 +162,38 @@ def _hear_out(client: Any, transaction: Transaction, lost: Exception) -> None:
                 transaction.take(*replies_of(client).reply())
 
 
-def shown(client: Any, octets: bytes) -> None:
-    """Show *octets* to debug output and audit hooks, as smtplib shows what it sends."""
+def gathered(client: Any, pieces: Iterable[bytes]) -> Iterator[bytes | memoryview]:
+    """Show pieces to debug output and audit hooks as smtplib does, and return them as they are best sent.
+
+    Small ones come together, as each call costs; large ones as they are, as each copy does.
+    """
+    small: list[bytes] = []
+    for piece in pieces:
+        if len(piece) <= _LARGE:
+            small.append(piece)
+            continue
+        _show(client, b"".join(small))
+        _show(client, piece)
+        # Its beginning goes with what is before it, so that no packet is sent half full.
+        view = memoryview(piece)
+        yield b"".join([*small, view[:_LARGE]])
+        yield view[_LARGE:]
+        small.clear()
+    octets = b"".join(small)
+    if octets:
+        _show(client, octets)
+        yield octets
+
+
+def _show(client: Any, octets: bytes) -> None:
     if client.debuglevel > 0:
         client._print_debug("send:", repr(octets))
     sys.audit("smtplib.send", client, octets)
 
 
-def _write(client: Any, octets: bytes) -> None:
-    shown(client, octets)
+def _write(client: Any, pieces: Iterable[bytes]) -> None:
     try:
-        client.sock.sendall(octets)
+        for octets in gathered(client, pieces):
+            client.sock.sendall(octets)
     except OSError as error:
         raise smtplib.SMTPServerDisconnected("Server not connected") from error

@@ -1,34 +1,42 @@
-"""Header fields as `email.generator.BytesGenerator` writes them with CRLF, in less time.
+"""Header fields under `email.policy.compat32`, as `email.generator.BytesGenerator` writes them with CRLF, in less time.
 
-A field in printable ASCII that fits its line is written as it stands under every policy of the standard library that is
-modelled here. Everything else is folded by the standard library; what it made of a field is kept for the next message
-that has the same one, as mail to many people has.
+A field in printable ASCII that fits its line is written as it stands. Everything else is folded by the standard
+library; what it made of a field is kept for the next message that has the same one, as mail to many people has.
 """
 
 from __future__ import annotations
 
 import email.generator
 import email.header
-import functools
-import operator
+import re
+import sys
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from email._policybase import Compat32
 from typing import Any, NamedTuple
 
-__all__ = ["Headers", "headers_for"]
+from ._generator import getter
+
+__all__ = ["KEPT", "KEPT_LENGTH", "PLACE", "Folded", "Headers", "keep", "known"]
 
 _CRLF = "\r\n"
 # What the standard library takes for "no limit", and enough for both of its ways to fold.
 _NO_LIMIT = 1_000_000
 # How many folded fields are kept for each set of policy values, and the length in characters up to which they are.
-_KEPT = 256
-_KEPT_LENGTH = 1000
+KEPT = 256
+KEPT_LENGTH = 1000
+# After as many fields of a message that had to be folded, all others are: looking for another way does not pay.
+_HARD = 16
 
-_folded: dict[Hashable, dict[Hashable, bytes]] = {}
-_fetched: dict[tuple[str, str], str] = {}
+# A boundary that the standard library drew. Whatever its digits are, the field is folded alike.
+_DIGITS = len(repr(sys.maxsize - 1))
+_DRAWN = re.compile(rf"={{15}}[0-9]{{{_DIGITS}}}==")
+PLACE = f"{'=' * 15}{'0' * _DIGITS}=="
 
-_of_compat32 = operator.attrgetter("_fold", "_sanitize_header", "fold_binary", "header_fetch_parse")
-_of_header = operator.attrgetter("__init__", "append", "encode")
+_folded: dict[Hashable, dict[Hashable, str]] = {}
+
+
+_of_compat32 = getter(Compat32, "_fold", "_sanitize_header", "fold_binary", "header_fetch_parse")
+_of_header = getter(email.header.Header, "__init__", "append", "encode")
 _COMPAT32 = _of_compat32(Compat32)
 _HEADER = _of_header(email.header.Header)
 
@@ -43,7 +51,7 @@ class Headers:
     def __init__(self, policy: Any) -> None:
         self.policy = policy
         self._limit: int = policy.max_line_length or _NO_LIMIT
-        self._kept = _keep(_folded, self._values(), {}, 16)
+        self._kept = keep(_folded, self._values(), {}, 16)
 
     def _values(self) -> Hashable:
         """Return all values of the policy that folding depends on."""
@@ -58,19 +66,29 @@ class Headers:
         return str(self.policy.header_fetch_parse(name, value))
 
     def _plain(self, name: str, value: Any) -> str | None:
-        """Return the line, without its end, if it is the field as it stands; None if it has to be folded."""
-        if type(value) is not str:
+        """Return the field, without its line end, if it can be told without folding it; else None."""
+        kind = type(value)
+        if kind is not str:
+            return value.line if kind is Folded else None
+        if not value.isascii():
             return None
         line = f"{name}: {value}"
         return line if len(line) <= self._limit and line.isascii() and line.isprintable() else None
 
-    def _key(self, name: str, value: Any) -> Hashable | None:
-        """Return what the folded form depends on beside the policy's values; None where that is not known."""
-        if type(value) is not str or len(value) > _KEPT_LENGTH:
+    def _key(self, name: str, value: Any, drawn: str = "") -> Hashable | None:
+        """Return what the folded form depends on beside the policy's values; None where that is not known.
+
+        Args:
+            name: of the field.
+            value: of the field.
+            drawn: a boundary within it, instead of which any other may stand.
+        """
+        if type(value) is not str or len(value) > KEPT_LENGTH:
             return None
         # A program may change how text that is not ASCII is encoded.
         utf8 = email.header.UTF8  # type: ignore[attr-defined]  # not in typeshed
-        return name, value, utf8.header_encoding, utf8.output_codec
+        text = value.replace(drawn, PLACE) if drawn else value
+        return name, text, utf8.header_encoding, utf8.output_codec
 
     def write(self, items: Sequence[tuple[str, Any]]) -> bytes:
         """Return the fields and the empty line after them.
@@ -87,8 +105,28 @@ class Headers:
         lines += ("", "")
         return _CRLF.join(lines).encode("ascii")
 
+    def set_boundary(self, message: Any, boundary: str) -> None:
+        """Do as ``message.set_boundary`` does, to a message of which only `write` will see the fields."""
+        places = [index for index, (name, _) in enumerate(message._headers) if name.lower() == "content-type"]
+        key = None
+        if len(places) == 1 and len(boundary) == len(PLACE):
+            key = self._key(*message._headers[places[0]])
+        if key is None:
+            message.set_boundary(boundary)
+            return
+        (index,) = places
+        key = "boundary", key
+        if key not in self._kept:
+            message.set_boundary(boundary)
+            folded = self.write(message._headers[index : index + 1])
+            self._keep_folded(key, folded.removesuffix(b"\r\n"), boundary)
+        kept = self._kept.get(key)
+        if kept is not None:
+            line = kept.replace(PLACE, boundary).removesuffix(_CRLF)
+            message._headers[index] = message._headers[index][0], Folded(line)
+
     def _fold(self, items: Sequence[tuple[str, Any]]) -> bytes:
-        """Let the generator write the fields that are not plain; the others are put in between."""
+        """Let the generator write the fields that have to be folded; the others are put in between."""
         chunks: list[bytes] = []
         generator = email.generator.BytesGenerator(_Sink(chunks.append), policy=self.policy)
         generator._NL = _CRLF  # type: ignore[attr-defined]  # not in typeshed; flatten() sets it
@@ -96,15 +134,23 @@ class Headers:
         return b"".join(chunks)
 
     def _hard(self, items: Sequence[tuple[str, Any]], chunks: list[bytes]) -> Iterator[tuple[str, Any]]:
-        for name, value in items:
+        """Yield the fields that have to be folded, and add the others to *chunks*."""
+        hard = 0
+        for index, (name, value) in enumerate(items):
             line = self._plain(name, value)
             if line is not None:
                 chunks.append(f"{line}{_CRLF}".encode("ascii"))
                 continue
-            key = self._key(name, value)
+            hard += 1
+            if hard == _HARD and not any(type(value) is Folded for _, value in items[index:]):
+                yield from items[index:]
+                return
+            found = _DRAWN.search(value) if isinstance(value, str) and "===" in value else None
+            drawn = found[0] if found else ""
+            key = self._key(name, value, drawn)
             kept = self._kept.get(key)
             if kept is not None:
-                chunks.append(kept)
+                chunks.append((kept.replace(PLACE, drawn) if drawn else kept).encode("ascii"))
                 continue
             count = len(chunks)
             yield name, value
@@ -112,7 +158,25 @@ class Headers:
             if len(chunks) == count:
                 raise NotImplementedError("this generator writes its fields in another order")
             if key is not None:
-                _keep(self._kept, key, b"".join(chunks[count:]), _KEPT)
+                self._keep_folded(key, b"".join(chunks[count:]), drawn)
+
+    def _keep_folded(self, key: Hashable, folded: bytes, drawn: str) -> None:
+        if folded.isascii() and (not drawn or folded.count(drawn.encode("ascii")) == 1):
+            text = folded.decode("ascii")
+            keep(self._kept, key, text.replace(drawn, PLACE) if drawn else text, KEPT)
+
+
+def known(policy: Any) -> bool:
+    """Tell whether `Headers` knows such policies, and the standard library is as it was."""
+    return (
+        type(policy) is Compat32 and _of_compat32(Compat32) == _COMPAT32 and _of_header(email.header.Header) == _HEADER
+    )
+
+
+class Folded(NamedTuple):
+    """A value with the whole field as it is written, without its line end."""
+
+    line: str
 
 
 class _Sink(NamedTuple):
@@ -130,165 +194,8 @@ class _Fields(NamedTuple):
         return self.items
 
 
-def _keep(kept: dict[Any, Any], key: Hashable, value: Any, most: int) -> Any:
+def keep(kept: dict[Any, Any], key: Hashable, value: Any, most: int) -> Any:
     """Return the value for *key*, which is *value* unless there is one; forget everything when it becomes too much."""
     if key not in kept and len(kept) >= most:
         kept.clear()
     return kept.setdefault(key, value)
-
-
-class _Modern(NamedTuple):
-    """What the headers of `email.policy.EmailPolicy` are made of; loaded when a message has that policy."""
-
-    policy: Any
-    registry: Any
-    default_map: dict[str, type]
-    #: By the bases of a header's class: whether its text is that of its parse tree, by construction.
-    classes: dict[tuple[type, ...], bool]
-    tokens: type
-    #: Returns the text of a parse tree, as ``str()`` does.
-    text: Callable[[Any], str]
-    state: Callable[[], tuple[object, ...]]
-    was: tuple[object, ...]
-
-
-@functools.cache
-def _modern() -> _Modern:
-    import email._header_value_parser
-    import email.headerregistry
-    import email.policy
-
-    # Much of this is not in typeshed.
-    parser: Any = email._header_value_parser
-    registry: Any = email.headerregistry
-    policies: Any = email.policy
-    of_policy = operator.attrgetter("_fold", "fold_binary", "header_fetch_parse")
-    of_base = operator.attrgetter("__new__", "fold", "name")
-    of_tokens = operator.attrgetter("__str__", "fold")
-    of_registry = operator.attrgetter("__call__", "__getitem__")
-
-    def state() -> tuple[object, ...]:
-        return (
-            of_policy(policies.EmailPolicy),
-            of_base(registry.BaseHeader),
-            of_tokens(parser.TokenList),
-            of_registry(registry.HeaderRegistry),
-            parser._refold_parse_tree,
-        )
-
-    classes: dict[tuple[type, ...], bool] = {
-        (kind, registry.BaseHeader): not issubclass(kind, registry.AddressHeader)
-        for kind in (registry.UnstructuredHeader, *registry._default_header_map.values())
-    }
-    return _Modern(
-        policies.EmailPolicy,
-        registry.HeaderRegistry,
-        dict(registry._default_header_map),
-        classes,
-        parser.TokenList,
-        _text_of_trees(parser),
-        state,
-        state(),
-    )
-
-
-def _text_of_trees(parser: Any) -> Callable[[Any], str]:
-    joins = parser.TokenList.__str__
-    tokens = {kind for kind in vars(parser).values() if isinstance(kind, type) and issubclass(kind, parser.TokenList)}
-    joined = frozenset(kind for kind in tokens if kind.__str__ is joins)
-    value, space = parser.ValueTerminal, parser.WhiteSpaceTerminal
-
-    def leaves(tokens: Any, append: Callable[[str], None]) -> None:
-        for token in tokens:
-            kind = token.__class__
-            if kind is value or kind is space:
-                append(token)
-            elif kind in joined:
-                leaves(token, append)
-            else:
-                append(str(token))
-
-    def text(tree: Any) -> str:
-        found: list[str] = []
-        leaves((tree,), found.append)
-        return "".join(found)
-
-    return text
-
-
-class _ModernHeaders(Headers):
-    """The same under `email.policy.EmailPolicy`, whose values are text from a parser or header objects."""
-
-    def __init__(self, policy: Any) -> None:
-        super().__init__(policy)
-        self._modern = _modern()
-        # A parsed value that is not refolded is written as it was read.
-        self._source_is_plain = policy.refold_source != "all"
-
-    def _values(self) -> Hashable:
-        return super()._values(), self.policy.utf8, self.policy.refold_source
-
-    @functools.cached_property
-    def _usual_factory(self) -> bool:
-        factory, modern = self.policy.header_factory, self._modern
-        return (
-            type(factory) is modern.registry
-            and factory.registry == modern.default_map
-            and (factory.default_class, factory.base_class) in modern.classes
-        )
-
-    def fetched(self, name: str, value: Any) -> str:
-        if hasattr(value, "name"):
-            return str(value)
-        if type(value) is not str or not self._usual_factory:
-            return str(self.policy.header_fetch_parse(name, value))
-        key = (name.lower(), value)
-        if key not in _fetched:
-            _keep(_fetched, key, str(self.policy.header_fetch_parse(name, value)), _KEPT)
-        return _fetched[key]
-
-    def _plain(self, name: str, value: Any) -> str | None:
-        kind = type(value)
-        if kind is str:
-            return super()._plain(name, value) if self._source_is_plain else None
-        known = self._modern.classes.get(kind.__bases__)
-        # Only the registry makes classes that name its module as theirs; another one may fold as it likes.
-        if known is None or kind.__module__ != "email.headerregistry" or not value._parse_tree:
-            return None
-        text = value if known else self._modern.text(value._parse_tree)
-        line = f"{value.name}: {text}"
-        return line if len(line) <= self._limit and line.isascii() and line.isprintable() else None
-
-    def _key(self, name: str, value: Any) -> Hashable | None:
-        # What a parser has read is folded by the policy's own factory, which may change from call to call.
-        if not isinstance(value, str) or type(value) is str or len(value) > _KEPT_LENGTH:
-            return None
-        if type(value).__bases__ not in self._modern.classes or type(value).__module__ != "email.headerregistry":
-            return None
-        shape = self._shape(value._parse_tree)  # type: ignore[attr-defined]  # of email.headerregistry.BaseHeader
-        return None if shape is None else (value.name, shape)  # type: ignore[attr-defined]  # as above
-
-    def _shape(self, token: Any) -> Hashable | None:
-        """Return a value that is equal for trees that are folded alike; None where that is not certain."""
-        if token.defects:
-            # One kind of defect has a say in the choice of a character set.
-            return None
-        kind = token.__class__
-        own = [pair for pair in token.__dict__.items() if pair[0] != "defects"]
-        if not issubclass(kind, self._modern.tokens):
-            return kind, str.__str__(token), *own
-        shapes = [self._shape(child) for child in token]
-        return None if None in shapes else (kind, *own, *shapes)
-
-
-def headers_for(policy: Any) -> Headers | None:
-    """Return what writes the fields under *policy*, or None for a policy that is left to the standard library.
-
-    Args:
-        policy: with CRLF as its line separator.
-    """
-    if type(policy) is Compat32:
-        known = _of_compat32(Compat32) == _COMPAT32 and _of_header(email.header.Header) == _HEADER
-        return Headers(policy) if known else None
-    modern = _modern()
-    return _ModernHeaders(policy) if type(policy) is modern.policy and modern.state() == modern.was else None

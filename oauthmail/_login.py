@@ -14,7 +14,7 @@ import ssl
 from . import sasl
 from ._checks import FixedToken, check_text
 from ._deadline import bounded
-from ._redact import REDACTED, Redactor, printable, scrub
+from ._redact import REDACTED, LoginRedactor, printable, scrub
 from .errors import AuthenticationError, CredentialsError, InsecureConnectionError
 
 TYPE_CHECKING = False
@@ -96,7 +96,8 @@ def _mechanism(
     chosen = names[0] if mechanism is not None else sasl.choose(names, offered)
     if chosen is None:
         found = ", ".join(sorted(offered)) or "no mechanism at all"
-        raise client._oauth_no_mechanism(
+        _, no_mechanism = client._oauth_errors()
+        raise no_mechanism(
             f"the server offers {printable(found)}; these credentials need {' or '.join(names)}"
             f" ({client._oauth_tls_hint})"
         )
@@ -106,7 +107,7 @@ def _mechanism(
 def _attempt(client: OAuthClient[Reply], mechanism: str, identity: str, credential: OAuth1Credentials | str) -> Reply:
     exchange = client._oauth_exchange(mechanism, identity, credential)
     # A server may repeat the token that it refused before, too.
-    client._oauth_redactor = (client._oauth_redactor or Redactor()).adding(*exchange.secrets)
+    client._oauth_redactor = (client._oauth_redactor or LoginRedactor()).adding(*exchange.secrets)
     with _exchanging(client):
         accepted, reply = _converse(client, exchange)
     if not accepted:
@@ -176,7 +177,8 @@ def _refusal(client: OAuthClient[Reply], exchange: sasl.Exchange, reply: Reply, 
         for value in (error.status, error.scope, error.schemes)
     )
     advice = advise(client._oauth_protocol, said, status=status, scope=scope, user=printable(identity))
-    return client._oauth_refused(
+    refused, _ = client._oauth_errors()
+    return refused(
         *map(client._oauth_redact, args),
         mechanism=exchange.mechanism,
         status=status,

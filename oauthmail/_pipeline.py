@@ -26,7 +26,7 @@ from collections import deque
 from email.message import Message
 from typing import TYPE_CHECKING, Any
 
-from ._handover import hand_over, shown
+from ._handover import gathered, hand_over, reset
 from ._outgoing import envelope, octets
 from ._redact import printable
 from ._replies import Replies, replies_of
@@ -35,7 +35,7 @@ from .bulk import SendCancelled, SendInterrupted, SendResult, Unfinished
 from .errors import OAuthMailError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
 __all__ = ["Sending"]
 
@@ -43,8 +43,6 @@ __all__ = ["Sending"]
 # and server, so that neither waits for the other to read), and octets of messages.
 _COMMANDS = 512
 _OCTETS = 16 << 20
-# Octets that are gathered before they are sent on a busy line.
-_BURST = 1 << 16
 # Octets that one call hands to the system. When a call fails over TLS it does not tell how far it came: one record.
 _PIECE, _RECORD = 1 << 18, 1 << 14
 # Seconds that a server has for closing the connection after it has said that it does.
@@ -177,7 +175,7 @@ class Sending:
             if self._failure is not None:
                 failure, self._failure = self._failure, None
                 raise failure
-            if not self._progress(pull=True):
+            if not self._progress(pull=True) and not self._ready:
                 self._client._oauth_sending = None
                 error, self._source_error = self._source_error, None
                 if isinstance(error, KeyboardInterrupt):
@@ -211,7 +209,7 @@ class Sending:
             self._failure.__cause__ = error
         except Exception as error:
             # Of the client's own methods, or of where tokens come from.
-            self._failure = self._over(SendInterrupted, f"{type(error).__name__}: {error}")
+            self._failure = self._over(SendInterrupted, f"interrupted by {type(error).__name__}")
             self._failure.__cause__ = error
         except KeyboardInterrupt as error:
             self._failure = self._over(SendCancelled, "interrupted")
@@ -240,14 +238,14 @@ class Sending:
             return False
         self._check_connection()
         if pull and self._room():
+            # Nothing waits for whoever makes the messages: he may take his time.
+            if self._out:
+                self._flush()
             if self._owed:
                 self._hear(wait=False)
                 if self._ready:
                     return True
-            # On an idle line nothing is gained by waiting for more; on a busy one, larger bursts cost less.
-            if self._queue_next() and self._owed and self._end - self._sent < _BURST:
-                return True
-            if self._failure is not None:
+            if self._queue_next() or self._failure is not None:
                 return True
         return self._go_on() or (pull and self._messages is not None)
 
@@ -264,7 +262,7 @@ class Sending:
         elif self._stale:
             # What comes next brings no RSET of its own.
             self._stale = False
-            self._client._rset()
+            reset(self._client)
         elif self._alone is not None and self._alone.transaction is not None:
             self._hand_over_alone(self._alone, self._alone.transaction)
         else:
@@ -277,7 +275,7 @@ class Sending:
 
     def _check_connection(self) -> None:
         if not self._connection():
-            raise smtplib.SMTPServerDisconnected("somebody has closed the connection")
+            raise smtplib.SMTPServerDisconnected("the connection was closed meanwhile")
 
     def _begin(self) -> None:
         client = self._client
@@ -391,7 +389,7 @@ class Sending:
             and (transaction.chunked or self._mode == "DATA")
         )
 
-    def _queue(self, item: _Item, pieces: list[bytes], commands: int) -> None:
+    def _queue(self, item: _Item, pieces: Sequence[bytes], commands: int) -> None:
         self._out += pieces
         self._queued += commands
         self._end += sum(map(len, pieces))
@@ -399,13 +397,12 @@ class Sending:
 
     def _flush(self) -> None:
         """Send what is queued."""
-        burst = b"".join(self._out)
-        self._out.clear()
+        pieces, self._out = self._out, []
         self._owed += self._queued
         self._queued = 0
-        shown(self._client, burst)
         try:
-            self._send(memoryview(burst))
+            for octets in gathered(self._client, pieces):
+                self._send(memoryview(octets))
         except OSError as error:
             # What the server has said before it hung up, or stopped reading, leaves less in doubt.
             if isinstance(error, TimeoutError):
@@ -415,21 +412,21 @@ class Sending:
                 self._hear_all()
             raise smtplib.SMTPServerDisconnected("Server not connected") from error
 
-    def _send(self, burst: memoryview) -> None:
+    def _send(self, octets: memoryview) -> None:
         sock = self._client.sock
         tls = isinstance(sock, ssl.SSLSocket)
         size = _RECORD if tls else _PIECE
-        while burst:
+        while octets:
             # Before the call: an interruption may come between it and the next statement.
-            self._reached = self._sent + min(size, len(burst))
+            self._reached = self._sent + min(size, len(octets))
             try:
-                sent = sock.send(burst[:size])
+                sent = sock.send(octets[:size])
             except OSError:
                 if not tls:
                     self._reached = self._sent
                 raise
             self._sent += sent
-            burst = burst[sent:]
+            octets = octets[sent:]
         self._reached = self._sent
 
     # --- hearing --------------------------------------------------------------------------------------------------
@@ -496,14 +493,14 @@ class Sending:
             return
         failure = transaction.failure()
         if failure is None:
-            text = transaction.quoted()
+            text: tuple[bytes, ...] = transaction.quoted()
         elif isinstance(failure, smtplib.SMTPRecipientsRefused):
             # RFC 2920 section 3.1: a server that goes on without recipients is told that there is no message.
-            text = b".\r\n"
+            text = (b".\r\n",)
         else:
             raise smtplib.SMTPServerDisconnected("the server goes on without a sender")
         transaction.asked += 1
-        self._queue(item, [text], 1)
+        self._queue(item, text, 1)
 
     def _settled(self, item: _Item) -> None:
         """Note that there is nothing more to hear of a message, and make results of those that are next."""

@@ -26,6 +26,8 @@ CLOSING = 421
 
 # RFC 5322 section 2.1.1, without the line end.
 _LONGEST_LINE = 998
+# Lines of one length that are looked at together.
+_ROWS = 1000
 
 _ATOM = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 #: An address that needs no parser, as most: dot-atoms (RFC 5322 section 3.2.3) on both sides. Parsing one costs more
@@ -58,6 +60,7 @@ class Transaction:
 
     __slots__ = (
         "_decisive",
+        "_doubted",
         "_mail",
         "_verbatim",
         "answered",
@@ -108,8 +111,8 @@ class Transaction:
         self.mail_options = mail_options
         self.octets = octets
         self.answered = self.asked = 0
-        self.committed = self.closing = False
-        # The number of the reply that can say yes; no reply's before the last octets are under way.
+        self.committed = self.closing = self._doubted = False
+        # The number of the reply that can say yes; none can before the last octets are under way.
         self._decisive = -1
         self.refused: dict[str, Reply] = {}
         self.parted: dict[str, Reply] = {}
@@ -155,18 +158,16 @@ class Transaction:
                 self._commit(-(-size // CHUNK))
             yield b"BDAT %d%b\r\n" % (len(piece), b" LAST" if self.committed else b""), piece
 
-    def quoted(self) -> bytes:
-        """Return the message as DATA takes it: dots doubled at the beginning of lines, and the line that ends it."""
+    def quoted(self) -> tuple[bytes, ...]:
+        """Return the message as DATA takes it, in pieces: dots doubled at the beginning of lines, and what ends it."""
         self._commit(2)
         octets = self.octets
         # Most large messages have no dot behind the first part, and looking for one is faster than for a line's first.
         if octets.find(b"\n.", 0, octets.rfind(b".") + 1) >= 0:
             octets = octets.replace(b"\n.", b"\n..")
-        return b"%b%b%b" % (
-            b"." if octets.startswith(b".") else b"",
-            octets,
-            b".\r\n" if octets.endswith(b"\r\n") else b"\r\n.\r\n",
-        )
+        if octets.startswith(b"."):
+            octets = b"." + octets
+        return octets, b".\r\n" if octets.endswith(b"\r\n") else b"\r\n.\r\n"
 
     def _commit(self, replies: int) -> None:
         """Note that the last octets are about to be sent; *replies* is how many there will be behind those to RCPT."""
@@ -178,21 +179,26 @@ class Transaction:
     def take(self, code: int, text: bytes) -> None:
         """Note the next reply."""
         at = self.answered
-        self.answered = at + 1
         if code == CLOSING:
             self.closing = True
         if at == 0:
-            self._mail = code, text
+            self._mail, wanted = (code, text), code == 250
         elif at <= len(self.recipients):
-            if code not in (250, 251):
+            wanted = code in (250, 251)
+            if not wanted:
                 self.refused[self.recipients[at - 1]] = code, text
             if code == CLOSING and not self.parted:
                 self.parted = dict(self.refused)
         elif not self.chunked and self.started is None:
-            self.started = code, text
-        elif self.final is None or self.final[0] == 250:
-            # Of several chunks the first that is refused decides, otherwise the last.
-            self.final = code, text
+            self.started, wanted = (code, text), code == 354
+        else:
+            wanted = code == 250
+            if self.final is None or self.final[0] == 250:
+                # Of several chunks the first that is refused decides, otherwise the last.
+                self.final = code, text
+        self._doubted = self._doubted or not wanted
+        # Last, as Ctrl-C may come before it: a reply that was not taken to the end speaks for nothing.
+        self.answered = at + 1
 
     @property
     def accepted(self) -> bool:
@@ -201,6 +207,9 @@ class Transaction:
 
     def failure(self) -> smtplib.SMTPException | None:
         """Return what `smtplib.SMTP.sendmail` raises for the replies so far; None while they speak for the message."""
+        if not self._doubted:
+            # As nearly always, and this is asked often.
+            return None
         if self._mail is not None and self._mail[0] != 250:
             return smtplib.SMTPSenderRefused(*self._mail, self.sender)
         if self.refused and self.answered > len(self.recipients) and len(self.refused) == len(self.recipients):
@@ -213,9 +222,11 @@ class Transaction:
 
 
 def _command(verb: str, address: str, options: Collection[str], encoding: str) -> bytes:
-    path = f"<{address}>" if _plain(address) else smtplib.quoteaddr(address)
-    text = f"{verb}{path}{' ' if options else ''}{' '.join(options)}"
-    if _LINE_END.search(text):
+    plain = _plain(address)
+    text = f"{verb}<{address}>" if plain else verb + smtplib.quoteaddr(address)
+    if options:
+        text = f"{text} {' '.join(options)}"
+    if (options or not plain) and _LINE_END.search(text):
         shown = text.replace("\n", "\\n").replace("\r", "\\r")
         raise ValueError(f"command and arguments contain prohibited newline characters: {shown}")
     return text.encode(encoding) + b"\r\n"
@@ -236,10 +247,16 @@ def _binary(octets: bytes) -> bool:
         return True
     start = 0
     while len(octets) - start > _LONGEST_LINE:
-        end = octets.rfind(b"\n", start, start + _LONGEST_LINE + 2)
-        if end < 0:
+        end = octets.rfind(b"\n", start, start + _LONGEST_LINE + 2) + 1
+        if not end:
             return True
-        start = end + 1
+        # An attachment has thousands of lines as long as the first: with their ends in place, none can be longer.
+        width = octets.find(b"\n", start) + 1 - start
+        if octets.startswith(b"\n", start + 9 * width - 1):
+            ends = octets[start + width - 1 : start + width * _ROWS : width]
+            if ends.count(b"\n") == len(ends):
+                end = start + width * len(ends)
+        start = end
     return False
 
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 import functools
 import imaplib
+import socket
 import sys
 
 from ._client import OAuthClient
-from .errors import AuthenticationError, MechanismError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Iterator
     from typing import Any
 
-__all__ = ["IMAP4", "IMAP4_SSL", "IMAPMechanismError", "IMAPOAuthError"]
+    from ._imap_reading import Fetch, FetchedMessage
+    from .errors import AuthenticationError, MechanismError
+
+__all__ = ["IMAP4", "IMAP4_SSL"]
 
 # Responses that a server may send during one login before it is taken for hostile.
 _RESPONSES = 1000
@@ -24,15 +26,10 @@ _RESPONSES = 1000
 # From Python 3.14 on imaplib keeps its own read buffer; before, it reads through a file.
 _OWN_BUFFER = sys.version_info >= (3, 14) or isinstance(getattr(imaplib.IMAP4, "file", None), property)
 
+# Octets that are read at a time; the parent reads 8 KiB.
+_BUFFER = 1 << 16
+
 _NOT_CONNECTED = "user is authenticated but not connected"
-
-
-class IMAPOAuthError(AuthenticationError, imaplib.IMAP4.error):
-    """An IMAP server refused; ``except imaplib.IMAP4.error`` sees it too."""
-
-
-class IMAPMechanismError(MechanismError, imaplib.IMAP4.error):
-    """An IMAP server offers no usable mechanism; ``except imaplib.IMAP4.error`` sees it too."""
 
 
 class IMAP4(OAuthClient["tuple[str, list[Any]]"], imaplib.IMAP4):
@@ -51,8 +48,6 @@ class IMAP4(OAuthClient["tuple[str, list[Any]]"], imaplib.IMAP4):
 
     _oauth_protocol = "imap"
     _oauth_tls_hint = "call starttls() before logging in, or use IMAP4_SSL"
-    _oauth_refused = IMAPOAuthError
-    _oauth_no_mechanism = IMAPMechanismError
     _oauth_broken = imaplib.IMAP4.abort
     _oauth_reads_from = "sock" if _OWN_BUFFER else "file"
     _oauth_tag = b""
@@ -62,6 +57,12 @@ class IMAP4(OAuthClient["tuple[str, list[Any]]"], imaplib.IMAP4):
     _oauth_stale = True
     # Set between the TLS handshake and the parent's own question, which nothing would bound in time.
     _oauth_deferred = False
+    # The `fetch_messages` that has commands under way; how often a folder was selected; how many messages it has.
+    _oauth_fetch: Fetch | None = None
+    _oauth_selected = 0
+    _oauth_exists = 0
+    # A line that was read, but not for the one who read it.
+    _oauth_line: bytes | None = None
     # Not in typeshed, or less exact there; the last from Python 3.14 on.
     file: Any
     tagged_commands: dict[bytes, Any]
@@ -74,6 +75,14 @@ class IMAP4(OAuthClient["tuple[str, list[Any]]"], imaplib.IMAP4):
     def open(self, host: str = "", *args: Any, **kwargs: Any) -> None:
         """Connect as the parent class does; no host stands for ``localhost``, so that TLS has a name to verify."""
         super().open(host or "localhost", *args, **kwargs)
+        # The parent sends what belongs together in two packets, the second of which would wait for the first one's
+        # acknowledgement, and commands that follow each other would wait as well. Only TCP has the option.
+        with contextlib.suppress(OSError):
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not _OWN_BUFFER:
+            # Nothing has been read yet.
+            file, self.file = self.file, self.sock.makefile("rb", _BUFFER)
+            file.close()
 
     @property
     def capabilities(self) -> tuple[str, ...]:  # an attribute in the parent
@@ -158,12 +167,68 @@ class IMAP4(OAuthClient["tuple[str, list[Any]]"], imaplib.IMAP4):
             return
         from ._redact import printable
         from .hints import advise
+        from .imap_errors import IMAPOAuthError
 
         mechanism, user = self._oauth_user
         self._oauth_drop()
         said = printable(said)
         advice = advise("imap", said, status=None, scope=None, user=user)
         raise IMAPOAuthError(said, mechanism=mechanism, server_reply=said, hint=advice.hint) from cause
+
+    def fetch_messages(
+        self, message_set: str | bytes | Iterable[Any], parts: str = "BODY.PEEK[]", *, uid: bool = False
+    ) -> Iterator[FetchedMessage]:
+        """Return messages of the selected folder one after the other, while those that follow are on their way.
+
+        ::
+
+            C: A1 FETCH 1:256 BODY.PEEK[]
+            C: A2 FETCH 257:512 BODY.PEEK[]
+            S: * 1 FETCH (BODY[] {1234}
+            S: …
+            S: A1 OK done
+            C: A5 FETCH 1025:2048 BODY.PEEK[]
+
+        Memory holds one message at a time, whatever the size of the folder. Other commands may be used meanwhile: what
+        is under way is read first, and kept for the iterator. An iterator that is left costs the next command the time
+        to read what is under way: some 4 MiB, but at the beginning, when sizes are not known, 1,024 messages.
+
+        With sequence numbers an expunge between two windows moves the messages behind it up, so that some are left
+        out: use ``uid=True`` where messages are expunged meanwhile.
+
+        Args:
+            message_set: as `imaplib.IMAP4.fetch` takes it, such as ``"1:100"``, ``"1,3,5:7"`` or ``"1:*"``; or message
+                numbers one by one, as integers or as ``search`` returns them. Each message comes once; an empty folder
+                has none.
+            parts: the items, one or several in parentheses.
+            uid: the numbers are unique identifiers. A wide range in a large folder is searched first.
+
+        Returns:
+            An iterator of `FetchedMessage`, in the order in which the server sends them: ascending, but for servers
+            such as Dovecot that answer several commands side by side. The first command is sent when the first message
+            is asked for. Changes of flags that the server reports on its own are left out.
+
+        Raises:
+            ValueError: unusable arguments; nothing was sent.
+            imaplib.IMAP4.error: no folder is selected, or, after the messages that came, the server refused (NO or
+                BAD) or another folder was selected.
+            imaplib.IMAP4.abort: the connection was lost.
+            OSError: nothing came within the socket's timeout; the connection is closed.
+        """
+        from ._imap_reading import Fetch
+
+        return Fetch(self, message_set, parts, uid).messages()
+
+    def _command(self, name: str, *args: Any) -> bytes:
+        if self._oauth_fetch is not None:
+            self._oauth_fetch.settle()
+        self._oauth_selected += name in ("SELECT", "EXAMINE")
+        return super()._command(name, *args)  # type: ignore[misc,no-any-return]  # not in typeshed
+
+    def readline(self) -> bytes:
+        """Read a line, as the parent class does; for its use and for subclasses, not for callers."""
+        line, self._oauth_line = self._oauth_line, None
+        return super().readline() if line is None else line
 
     def _get_response(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -176,6 +241,10 @@ class IMAP4(OAuthClient["tuple[str, list[Any]]"], imaplib.IMAP4):
         # What a server repeats of a login would stay here for as long as the client lives.
         kept = tuple(map(self._oauth_redact, dat)) if isinstance(dat, tuple) else self._oauth_redact(dat)
         super()._append_untagged(typ, kept)  # type: ignore[misc]  # not in typeshed
+        if typ == "EXISTS" and isinstance(kept, bytes) and kept.isdigit():
+            self._oauth_exists = int(kept[:10])
+        elif typ == "EXPUNGE":
+            self._oauth_exists -= 1
 
     if __debug__:
 
@@ -202,6 +271,11 @@ class IMAP4(OAuthClient["tuple[str, list[Any]]"], imaplib.IMAP4):
         if self.state != "NONAUTH":
             raise self.error(f"command AUTHENTICATE illegal in state {self.state}, only allowed in states NONAUTH")
         return self.sock
+
+    def _oauth_errors(self) -> tuple[type[AuthenticationError], type[MechanismError]]:
+        from .imap_errors import IMAPMechanismError, IMAPOAuthError
+
+        return IMAPOAuthError, IMAPMechanismError
 
     def _oauth_address(self) -> tuple[str, int]:
         return self.host, self.port

@@ -9,7 +9,6 @@ import socket
 import sys
 
 from ._client import OAuthClient
-from .errors import AuthenticationError, MechanismError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,25 +20,13 @@ if TYPE_CHECKING:
 
     from ._pipeline import Sending
     from .bulk import SendResult
+    from .errors import AuthenticationError, MechanismError
 
-__all__ = ["SMTP", "SMTP_SSL", "SMTPMechanismError", "SMTPOAuthError"]
+__all__ = ["SMTP", "SMTP_SSL"]
 
 # RFC 5321 section 4.5.3.1.4, with the line end. RFC 4954 section 4 forbids a longer command line, and Postfix answers
 # one with a 535 that looks like a bad token.
 _COMMAND_LINE = 512
-
-
-class SMTPOAuthError(AuthenticationError, smtplib.SMTPAuthenticationError):
-    """An SMTP server refused; ``except smtplib.SMTPAuthenticationError`` sees it too.
-
-    Attributes:
-        smtp_code: the reply code, such as 535.
-        smtp_error: the reply's text, as bytes.
-    """
-
-
-class SMTPMechanismError(MechanismError, smtplib.SMTPNotSupportedError):
-    """An SMTP server offers no usable mechanism; ``except smtplib.SMTPNotSupportedError`` sees it too."""
 
 
 class SMTP(OAuthClient[tuple[int, bytes]], smtplib.SMTP):
@@ -58,8 +45,6 @@ class SMTP(OAuthClient[tuple[int, bytes]], smtplib.SMTP):
 
     _oauth_protocol = "smtp"
     _oauth_tls_hint = "call starttls() before logging in, or use SMTP_SSL"
-    _oauth_refused = SMTPOAuthError
-    _oauth_no_mechanism = SMTPMechanismError
     _oauth_broken = smtplib.SMTPException
     _oauth_port = 0
     # The unfinished run of send_messages(), if there is one; and the TLS context that starttls() was given.
@@ -261,6 +246,11 @@ class SMTP(OAuthClient[tuple[int, bytes]], smtplib.SMTP):
             # As getreply() does, which begins with no file after connect() and starttls().
             self.file = self.sock.makefile("rb")
         return self.sock
+
+    def _oauth_errors(self) -> tuple[type[AuthenticationError], type[MechanismError]]:
+        from .smtp_errors import SMTPMechanismError, SMTPOAuthError
+
+        return SMTPOAuthError, SMTPMechanismError
 
     def _oauth_address(self) -> tuple[str, int]:
         return self._host, self._oauth_port or self.default_port

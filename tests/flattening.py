@@ -69,10 +69,10 @@ def state(message: Any) -> Any:
     return fields, inner, list(map(state, payload)) if isinstance(payload, list) else payload
 
 
-def outcome(write: Callable[..., bytes], make: Maker, utf8: bool) -> Any:
+def outcome(write: Callable[..., bytes], make: Maker, utf8: bool, seed: int = 1) -> Any:
     """Return what was written, or the exception, with what then is of the message and of the random numbers."""
     message = make()
-    random.seed(1)
+    random.seed(seed)
     try:
         written: Any = write(message, utf8=utf8)
     except Exception as error:
@@ -81,8 +81,8 @@ def outcome(write: Callable[..., bytes], make: Maker, utf8: bool) -> Any:
     return written, state(message), random.getstate()
 
 
-def assert_alike(make: Maker, *, utf8: bool = False) -> None:
-    ours, theirs = outcome(flatten, make, utf8), outcome(parents_way, make, utf8)
+def assert_alike(make: Maker, *, utf8: bool = False, seed: int = 1) -> None:
+    ours, theirs = outcome(flatten, make, utf8, seed), outcome(parents_way, make, utf8, seed)
     assert ours[0] == theirs[0]
     assert ours == theirs
 

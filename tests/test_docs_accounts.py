@@ -26,6 +26,7 @@ GUIDES = [
     "fastmail",
     "other-providers",
     "run",
+    "sending-much",
     "tryit",
 ]
 

@@ -11,8 +11,11 @@ PACKAGE = Path(__file__).parent.parent / "oauthmail"
 
 #: From the ground up. A package stands in one row as a whole.
 ROWS = [
-    {"errors", "hints", "endpoint_hints", "_deadline", "_headers", "_redact", "_replies", "_tls", "_transaction"},
-    {"_checks", "_flatten", "_handover", "_lines", "bulk"},
+    {"errors", "hints", "endpoint_hints", "_deadline", "_fetch_data", "_generator", "_numbers", "_pace", "_redact"},
+    {"_imap_numbers", "_replies", "_tls", "_transaction"},
+    {"_checks", "_handover", "_headers", "_lines", "bulk", "smtp_errors", "imap_errors", "pop_errors"},
+    {"_imap_reading", "_modern_headers", "_pop_reading"},
+    {"_flatten"},
     {"_outgoing"},
     {"_pipeline"},
     {"credentials"},
@@ -38,7 +41,21 @@ BY_TYPE = {("_login", "_client")}
 ROW_OF = {module: number for number, row in enumerate(ROWS) for module in row}
 
 #: Modules that know neither clock nor random source nor socket, and must stay so.
-PURE = {"errors", "hints", "endpoint_hints", "_checks", "credentials", "applications", "providers", "records", "sasl"}
+PURE = {
+    "_checks",
+    "_fetch_data",
+    "_imap_numbers",
+    "_numbers",
+    "_pace",
+    "applications",
+    "credentials",
+    "endpoint_hints",
+    "errors",
+    "hints",
+    "providers",
+    "records",
+    "sasl",
+}
 IMPURE = {"time", "datetime", "secrets", "random", "socket", "ssl", "os", "smtplib", "imaplib", "poplib", "requests"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -89,3 +90,22 @@ def test_a_real_line_that_drops_loses_no_message_and_sends_none_twice(features: 
         drop(features, count, reading=octet)
     for octet in range(80, written, 97):
         drop(features, count, writing=octet)
+
+
+@pytest.mark.parametrize("features", MODES, ids=" ".join)
+def test_messages_leave_before_the_next_one_is_asked_for(features: Sequence[str]) -> None:
+    def one_after_the_other() -> Iterator[tuple[str, list[str], bytes]]:
+        for number in range(5):
+            # Until the one before it has arrived.
+            for _ in range(500):
+                if len(server.delivered) == number:
+                    break
+                time.sleep(0.01)
+            arrived.append(len(server.delivered))
+            yield message(number)
+
+    arrived: list[int] = []
+    with Submission(features) as server, connect(server) as client:
+        list(client.send_messages(one_after_the_other()))
+
+    assert arrived == [0, 1, 2, 3, 4]

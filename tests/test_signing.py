@@ -121,6 +121,11 @@ def test_oauth10a_header_is_the_printed_one(vector: Vector) -> None:
     assert header == vector["authorization"]
 
 
+def test_the_realm_is_encoded_and_stands_in_front() -> None:
+    header = oauth10a_header("h", 143, OAuth1Credentials("k", "s"), realm='a "realm"')
+    assert header.startswith('OAuth realm="a%20%22realm%22",oauth_consumer_key="k"')
+
+
 @pytest.mark.parametrize("vector_id", ["imap-2legged", "smtp-2legged-plus-address"])
 def test_requestor_id_joins_the_url_and_the_signature(vector_id: str) -> None:
     vector = next(vector for vector in VECTORS["xoauth"] if vector["id"] == vector_id)
@@ -179,6 +184,7 @@ def test_query_octets_that_are_not_utf_8_are_signed_as_they_are() -> None:
         pytest.param("https://h/\r\nX", id="line end"),
         pytest.param("https://h/ü", id="not ASCII"),
         pytest.param("https://h:99999/", id="port out of range"),
+        pytest.param("https://h:0/", id="port zero"),
         pytest.param("https://h:x/", id="port no number"),
         pytest.param("https://[::1/", id="half an address"),
         pytest.param("https://user:secret@h/", id="user information"),

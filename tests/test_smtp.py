@@ -614,6 +614,20 @@ def test_starttls_verifies_the_host_that_was_connected_to(
     assert reply == (235, b"2.7.0 Accepted")
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="the parent takes certificate files up to Python 3.11")
+@pytest.mark.parametrize(
+    "start",
+    [
+        pytest.param(lambda **given: SMTP_SSL("localhost", **given), id="SMTP_SSL"),
+        pytest.param(lambda **given: SMTP().starttls(**given), id="starttls"),
+    ],
+)
+def test_the_warning_about_certificate_files_names_the_line_that_passes_one(start: Callable[..., object]) -> None:
+    with pytest.warns(DeprecationWarning, match="use a context") as warned, pytest.raises(FileNotFoundError):
+        start(certfile="missing.pem")
+    assert warned[0].filename == __file__
+
+
 def test_starttls_refuses_a_certificate_for_another_host(certificates: Certificates) -> None:
     script = says_after_starttls(certificates.server("other.example"))
 

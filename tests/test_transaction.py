@@ -263,7 +263,7 @@ def by_smtplib(message: bytes | str) -> bytes:
 @settings(max_examples=500, deadline=None)
 @given(message=octets)
 def test_a_message_by_data_is_written_as_smtplib_writes_it(message: bytes) -> None:
-    assert transaction(message).quoted() == by_smtplib(message)
+    assert b"".join(transaction(message).quoted()) == by_smtplib(message)
 
 
 @settings(max_examples=300, deadline=None)
@@ -395,3 +395,37 @@ def test_nothing_is_accepted_before_all_of_it_is_sent_and_answered() -> None:
         told.append(found.accepted)
 
     assert told == [False] * (len(told) - 1) + [True]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    runs=st.lists(
+        st.tuples(st.sampled_from([0, 3, 76, 997, 998, 999, 1200]), st.sampled_from([1, 2, 12, 1200])), max_size=6
+    )
+)
+def test_lines_that_are_too_long_are_found_among_any_others(runs: list[tuple[int, int]]) -> None:
+    message = b"".join((b"x" * width + b"\r\n") * count for width, count in runs)
+
+    found = transaction(message, {"chunking": "", "binarymime": ""})
+
+    assert (b"BODY=BINARYMIME" in found.commands[0]) == any(width > 998 for width, _ in runs)
+
+
+class Interrupting(list[str]):
+    """Recipients whom Ctrl-C keeps from being counted."""
+
+    def __len__(self) -> int:
+        raise KeyboardInterrupt
+
+
+def test_a_reply_that_ctrl_c_keeps_from_being_taken_accepts_nothing() -> None:
+    found = transaction(b"x\r\n", {"chunking": ""})
+    content(found)
+    found.take(*OK)
+    found.take(*OK)
+    recipients, found.recipients = found.recipients, Interrupting()
+    with pytest.raises(KeyboardInterrupt):
+        found.take(550, b"no")
+    found.recipients = recipients
+
+    assert not found.accepted

@@ -11,11 +11,10 @@ r"""Messages of an IMAP folder (RFC 3501), which is opened for reading only.
 from __future__ import annotations
 
 import imaplib
-import itertools
 import re
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,7 @@ from .errors import FetchError
 from .message import Message
 
 if TYPE_CHECKING:
-    from .. import IMAP4, Account
+    from .. import IMAP4, Account, FetchedMessage
 
 __all__ = ["ImapSource"]
 
@@ -37,10 +36,9 @@ _FETCHED = 100
 _OCTETS = 2 << 20
 _NAMED = 20
 
-_UID = re.compile(rb"\bUID (\d+)")
 _SIZE = re.compile(rb"\bRFC822\.SIZE (\d+)")
 _FLAGS = re.compile(rb"\bFLAGS \(([^)]*)\)")
-_QUOTED = re.compile(rb'BODY\[\] "((?:[^"\\]|\\.)*)"')
+_EMPTY = re.compile(rb'\bBODY\[\] (?:""|\{0\})', re.IGNORECASE)
 _LISTED = re.compile(rb'\([^)]*\) (?:NIL|"(?:[^"\\]|\\.)*") (.+)')
 
 
@@ -94,22 +92,6 @@ class ImapSource:
         """Tell whether another connection may help."""
         return isinstance(error, imaplib.IMAP4.abort | OSError) and not isinstance(error, OAuthMailError)
 
-    def _uid(self, command: str, *arguments: str, literal: bytes | None = None) -> list[Any]:
-        assert self._client is not None, "connect() first"  # noqa: S101  # a defect, not a condition
-        if literal is not None:
-            # The way to send one that the standard library itself has, for AUTHENTICATE and APPEND.
-            self._client.literal = literal  # type: ignore[assignment]  # typeshed has text
-        try:
-            typ, data = self._client.uid(command, *arguments)
-        except imaplib.IMAP4.error as error:
-            if isinstance(error, imaplib.IMAP4.abort | OAuthMailError):
-                raise
-            # What the server takes for no command at all.
-            raise FetchError(f"the server refuses to {command.lower()}: {printable(str(error))}") from error
-        if typ != "OK":
-            raise FetchError(f"the server refuses to {command.lower()}: {_said(data)}")
-        return [each for each in data if each is not None]
-
     # --- finding --------------------------------------------------------------------------------------------------
 
     def ids(self, newest: int | None) -> list[str]:
@@ -126,12 +108,22 @@ class ImapSource:
 
     def _search(self, numbers: str) -> set[int]:
         keys = (numbers, *self._criteria.keys)
-        searches = [
-            self._uid("SEARCH", "CHARSET", "UTF-8", *keys, name, literal=text) for name, text in self._criteria.texts
-        ]
-        if not searches:
-            searches.append(self._uid("SEARCH", *keys))
-        return set.intersection(*({int(uid) for line in lines for uid in line.split()} for lines in searches))
+        if not self._criteria.texts:
+            return self._found(*keys)
+        return set.intersection(
+            *(self._found("CHARSET", "UTF-8", *keys, name, literal=text) for name, text in self._criteria.texts)
+        )
+
+    def _found(self, *keys: str, literal: bytes | None = None) -> set[int]:
+        assert self._client is not None, "connect() first"  # noqa: S101  # a defect, not a condition
+        if literal is not None:
+            # The way to send one that the standard library itself has, for AUTHENTICATE and APPEND.
+            self._client.literal = literal  # type: ignore[assignment]  # typeshed has text
+        with _refused("search"):
+            typ, data = self._client.uid("SEARCH", *keys)
+        if typ != "OK":
+            raise FetchError(f"the server refuses to search: {_said(data)}")
+        return {int(uid) for line in data if line is not None for uid in line.split()}
 
     # --- fetching -------------------------------------------------------------------------------------------------
 
@@ -140,17 +132,29 @@ class ImapSource:
         uids = [int(each.rpartition(".")[2]) for each in ids]
         for start in range(0, len(uids), _FETCHED):
             for window in self._windows(uids[start : start + _FETCHED]):
-                data = self._uid("FETCH", _set(window), "(UID FLAGS INTERNALDATE BODY.PEEK[])")
-                yield from self._messages(data, set(window))
+                for message in self._fetched(window, "(UID FLAGS INTERNALDATE BODY.PEEK[])"):
+                    attributes = _attributes(message)
+                    if message.octets or _EMPTY.search(attributes):
+                        flags = _FLAGS.search(attributes)
+                        yield Message(
+                            f"{self._validity}.{message.uid}",
+                            message.octets,
+                            _received(attributes),
+                            frozenset(flags[1].decode("ascii", "replace").split() if flags else ()),
+                        )
+
+    def _fetched(self, uids: Sequence[int], items: str) -> list[FetchedMessage]:
+        """Return what the server tells of messages, which are few enough for one command."""
+        assert self._client is not None, "connect() first"  # noqa: S101  # a defect, not a condition
+        with _refused("fetch"):
+            return list(self._client.fetch_messages(uids, items, uid=True))
 
     def _windows(self, uids: Sequence[int]) -> Iterator[list[int]]:
         """Divide messages so that together they are not too large."""
-        sizes: dict[int, int] = {}
-        for item in self._uid("FETCH", _set(uids), "(UID RFC822.SIZE)"):
-            head = item[0] if isinstance(item, tuple) else item
-            uid, size = _UID.search(head), _SIZE.search(head)
-            if uid and size:
-                sizes[int(uid[1])] = int(size[1])
+        sizes: dict[int | None, int] = {}
+        for message in self._fetched(uids, "(UID RFC822.SIZE)"):
+            if size := _SIZE.search(_attributes(message)):
+                sizes[message.uid] = int(size[1])
         window: list[int] = []
         octets = 0
         for each in uids:
@@ -161,27 +165,10 @@ class ImapSource:
             octets += sizes.get(each, 0)
         yield window
 
-    def _messages(self, data: list[Any], wanted: set[int]) -> Iterator[Message]:
-        """Read the server's answers; it may add some that nobody asked for, and leave out messages that have gone."""
-        for item, after in itertools.zip_longest(data, data[1:]):
-            if isinstance(item, tuple):
-                # The attributes stand before the message or behind it.
-                attributes, octets = item[0] + b" " + (after if isinstance(after, bytes) else b""), item[1]
-            elif found := _QUOTED.search(item):
-                attributes, octets = item, re.sub(rb"\\(.)", rb"\1", found[1])
-            else:
-                continue
-            uid = _UID.search(attributes)
-            if uid is None or int(uid[1]) not in wanted:
-                continue
-            wanted.discard(int(uid[1]))
-            flags = _FLAGS.search(attributes)
-            yield Message(
-                f"{self._validity}.{int(uid[1])}",
-                octets,
-                _received(attributes),
-                frozenset(flags[1].decode("ascii", "replace").split() if flags else ()),
-            )
+
+def _attributes(message: FetchedMessage) -> bytes:
+    """Return what stands before the message and behind it."""
+    return b" ".join(each[0] if isinstance(each, tuple) else each for each in message.data)
 
 
 def _received(attributes: bytes) -> datetime | None:
@@ -192,15 +179,14 @@ def _received(attributes: bytes) -> datetime | None:
         return None
 
 
-def _set(uids: Sequence[int]) -> str:
-    """Return a set of numbers as IMAP writes it, such as ``7:9,12``."""
-    ranges: list[list[int]] = []
-    for uid in uids:
-        if ranges and uid == ranges[-1][1] + 1:
-            ranges[-1][1] = uid
-        else:
-            ranges.append([uid, uid])
-    return ",".join(str(first) if first == last else f"{first}:{last}" for first, last in ranges)
+@contextmanager
+def _refused(command: str) -> Iterator[None]:
+    try:
+        yield
+    except imaplib.IMAP4.error as error:
+        if isinstance(error, imaplib.IMAP4.abort | OAuthMailError):
+            raise
+        raise FetchError(f"the server refuses to {command}: {printable(str(error))}") from error
 
 
 def _number(data: list[Any]) -> str:

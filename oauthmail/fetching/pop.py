@@ -4,6 +4,7 @@
 
     C: UIDL
     C: RETR 12
+    C: RETR 13
     C: QUIT
 """
 
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from .. import POP3, Account
 
 __all__ = ["PopSource"]
-
-# Octets read at a time: a line may be of any length, and the standard library's own reading stops at 2048.
-_BLOCK = 1 << 16
 
 
 class PopSource:
@@ -63,9 +61,12 @@ class PopSource:
 
     def close(self) -> None:
         """Take leave of the server."""
-        self._client = None
+        client, self._client = self._client, None
         # QUIT is for deletions, and there are none.
         with suppress(OSError, poplib.error_proto):
+            if client is not None and client._oauth_retrieve is not None:
+                # Up to a thousand messages are on their way, for which nobody waits any more.
+                client.close()
             self._stack.close()
 
     def lost(self, error: Exception) -> bool:
@@ -83,29 +84,8 @@ class PopSource:
     def fetch(self, ids: Sequence[str]) -> Iterator[Message]:
         """Return messages; see `Source.fetch`."""
         assert self._client is not None, "connect() first"  # noqa: S101  # a defect, not a condition
-        for each in ids:
-            if each in self._numbers:
-                try:
-                    octets = _retrieve(self._client, self._numbers[each])
-                except poplib.error_proto as error:
-                    if self.lost(error):
-                        raise
-                    # Another client has deleted it.
-                    continue
-                yield Message(each, octets)
-
-
-def _retrieve(client: POP3, number: int) -> bytes:
-    """Return a message, octet for octet."""
-    client._shortcmd(f"RETR {number}")  # type: ignore[attr-defined]  # not in typeshed
-    lines: list[bytes] = []
-    fresh = True
-    while True:
-        piece: bytes = client.file.readline(_BLOCK)
-        if not piece:
-            raise poplib.error_proto("-ERR EOF")
-        if fresh and piece.rstrip(b"\r\n") == b"." and piece.endswith(b"\n"):
-            return b"".join(lines)
-        # RFC 1939 section 3: a line that begins with a dot has got another one in front.
-        lines.append(piece[1:] if fresh and piece.startswith(b".") else piece)
-        fresh = piece.endswith(b"\n")
+        names = {self._numbers[each]: each for each in ids if each in self._numbers}
+        for message in self._client.retrieve(names):
+            # What is refused, another client has deleted.
+            if message.error is None:
+                yield Message(names[message.number], message.octets)

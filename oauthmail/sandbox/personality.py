@@ -31,6 +31,8 @@ class Personality:
         name: what ``--like`` takes.
         greetings: by service, the text after ``220 ``, ``* OK `` and ``+OK ``.
         mechanisms: by service, what is advertised once there is TLS.
+        extensions: what SMTP's answer to EHLO lists, in order; SIZE stands for the sandbox's own, as it takes no more,
+            and AUTH for the mechanisms, or for STARTTLS before TLS.
         initial_response: by service, whether the client's message may come with the command: IMAP offers SASL-IR;
             POP3 without it answers ``too_long["pop"]`` and closes the connection, as Exchange does; SMTP always may
             (RFC 4954 section 4), where it fits.
@@ -48,6 +50,7 @@ class Personality:
     name: str
     greetings: Mapping[str, str]
     mechanisms: Mapping[str, tuple[str, ...]]
+    extensions: tuple[str, ...]
     initial_response: Mapping[str, bool]
     greets_with_capabilities: bool
     command_limits: Mapping[str, int]
@@ -86,6 +89,7 @@ GENERIC = Personality(
     name="generic",
     greetings={"smtp": "localhost ESMTP sandbox ready.", "imap": "Sandbox ready.", "pop": "Sandbox ready."},
     mechanisms={"smtp": MECHANISMS, "imap": MECHANISMS, "pop": MECHANISMS},
+    extensions=("PIPELINING", "SIZE", "AUTH", "ENHANCEDSTATUSCODES", "8BITMIME", "DSN", "SMTPUTF8", "CHUNKING"),
     initial_response=_EVERYWHERE,
     greets_with_capabilities=True,
     command_limits={"smtp": 1031, "imap": 8213, "pop": 8203},
@@ -121,6 +125,7 @@ GMAIL = Personality(
         "imap": ("XOAUTH2", "OAUTHBEARER", "XOAUTH"),
         "pop": ("XOAUTH2", "OAUTHBEARER"),
     },
+    extensions=("SIZE", "8BITMIME", "AUTH", "ENHANCEDSTATUSCODES", "PIPELINING", "CHUNKING", "SMTPUTF8"),
     initial_response=_EVERYWHERE,
     greets_with_capabilities=False,
     command_limits={"smtp": 1024, "imap": 8192, "pop": 8192},
@@ -162,6 +167,17 @@ MICROSOFT = Personality(
         "pop": "The Microsoft Exchange POP3 service is ready. [c2FuZGJveA==]",
     },
     mechanisms={"smtp": ("XOAUTH2",), "imap": ("XOAUTH2",), "pop": ("XOAUTH2",)},
+    extensions=(
+        "SIZE",
+        "PIPELINING",
+        "DSN",
+        "ENHANCEDSTATUSCODES",
+        "AUTH",
+        "8BITMIME",
+        "BINARYMIME",
+        "CHUNKING",
+        "SMTPUTF8",
+    ),
     initial_response={"smtp": True, "imap": True, "pop": False},
     greets_with_capabilities=False,
     command_limits={"smtp": 12288, "imap": 12288, "pop": 255},
@@ -205,6 +221,7 @@ YAHOO = Personality(
         "imap": ("XOAUTH2", "OAUTHBEARER"),
         "pop": ("XOAUTH2", "OAUTHBEARER"),
     },
+    extensions=("PIPELINING", "ENHANCEDSTATUSCODES", "8BITMIME", "SIZE", "AUTH"),
     initial_response=_EVERYWHERE,
     greets_with_capabilities=True,
     command_limits={"smtp": 8192, "imap": 8192, "pop": 8192},

@@ -30,12 +30,11 @@ class Login(Wire):
 
     async def smtp_EHLO(self, hostname: str | None) -> None:  # noqa: N802  # aiosmtpd's name
         """Greet and offer STARTTLS, or the logins once there is TLS."""
-        lines = [self.hostname, "PIPELINING", f"SIZE {self.site.data_size_limit}"]
-        if self.secure:
-            lines.append(" ".join(("AUTH", *self.site.personality.mechanisms["smtp"])))
-        else:
-            lines.append("STARTTLS")
-        await self._hello("EHLO", hostname, [*lines, "ENHANCEDSTATUSCODES", "8BITMIME", "DSN", "SMTPUTF8", "CHUNKING"])
+        personality = self.site.personality
+        logins = " ".join(("AUTH", *personality.mechanisms["smtp"])) if self.secure else "STARTTLS"
+        lines = {"SIZE": f"SIZE {self.site.data_size_limit}", "AUTH": logins}
+        listed = [lines.get(extension, extension) for extension in personality.extensions]
+        await self._hello("EHLO", hostname, [self.hostname, *listed])
 
     async def _hello(self, command: str, hostname: str | None, lines: list[str]) -> None:
         if not hostname:

@@ -34,12 +34,14 @@ class Transaction(Envelope):
     Attributes:
         chunks: what BDAT brought; None before the first.
         failed: a chunk was refused, and so are all others until RSET (RFC 3030 section 2).
+        binary: it was announced as BODY=BINARYMIME.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.chunks: list[bytes] | None = None
         self.failed = False
+        self.binary = False
 
 
 class _Hooks:
@@ -100,10 +102,17 @@ class Submission(Login):
 
     async def smtp_MAIL(self, argument: str | None) -> None:  # noqa: N802  # aiosmtpd's name
         """Begin a message; RET and ENVID (RFC 3461), and AUTH (RFC 4954 section 5), are taken and change nothing."""
-        if not await self._busy("MAIL"):
-            argument = await self._without(_MAIL_PARAMETERS, "FROM:", argument)
-            if argument is not None:
-                await super().smtp_MAIL(argument)
+        if await self._busy("MAIL"):
+            return
+        offered = "BINARYMIME" in self.site.personality.extensions
+        binary = offered and "BODY=BINARYMIME" in (argument or "").upper().split()
+        patterns = {**_MAIL_PARAMETERS, "BODY": "BINARYMIME"} if binary else _MAIL_PARAMETERS
+        argument = await self._without(patterns, "FROM:", argument)
+        if argument is not None:
+            transaction, begun = self._transaction, self._transaction.mail_from
+            await super().smtp_MAIL(argument)
+            if not begun and transaction.mail_from:
+                transaction.binary = binary
 
     async def smtp_RCPT(self, argument: str | None) -> None:  # noqa: N802  # aiosmtpd's name
         """Name a recipient; NOTIFY and ORCPT (RFC 3461) are taken and change nothing."""
@@ -114,7 +123,12 @@ class Submission(Login):
 
     async def smtp_DATA(self, argument: str | None) -> None:  # noqa: N802  # aiosmtpd's name
         """Take a message in lines."""
-        if not await self._busy("DATA"):
+        if await self._busy("DATA"):
+            return
+        if self._transaction.binary:
+            # RFC 3030 section 3.
+            await self.push("503 5.5.1 BODY=BINARYMIME goes with BDAT")
+        else:
             await super().smtp_DATA(cast("str", argument))
 
     async def _busy(self, command: str) -> bool:

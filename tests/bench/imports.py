@@ -3,7 +3,7 @@
 Whole processes are measured, by the time of the processor, in an interpreter that begins without ``site``. A ratio is
 the time above that of an empty program, divided by the same for ``import smtplib, imaplib, poplib, ssl``; "whole" is
 the ratio of the processes as they are. Each round starts one of every kind; figures are medians, or the best of all
-rounds, which other work on the machine disturbs least.
+rounds, which other work on the machine disturbs least; on a busy one both are off by a few hundredths.
 """
 
 from __future__ import annotations

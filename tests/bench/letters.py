@@ -1,4 +1,4 @@
-"""The messages that the benchmarks send, each as an `EmailMessage` and as the octets of it."""
+"""The messages that the benchmarks send, each as an `EmailMessage` and as octets, and those that they read."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from email.message import EmailMessage, MIMEPart
 from email.policy import SMTP
 
 SENDER = "sender@example.com"
+READER = "reader@mail.test"
 #: Characters of a text of one kilobyte, and octets of an attachment that makes a megabyte in base64.
 SMALL = 1000
 MEGABYTE = 730_000
@@ -65,10 +66,24 @@ def letter(number: int, *, attachment: int = 0, recipients: int = 1, refused: in
     return Letter(to, message, message.as_bytes(policy=SMTP), attached)
 
 
+def received(number: int, size: int) -> bytes:
+    """Return message *number* of a mailbox, of about *size* octets."""
+    chance = random.Random(number)  # noqa: S311  # the same messages in every run
+    headers = (
+        f"From: Sender {number} <sender-{number}@example.com>\r\nTo: <{READER}>\r\nSubject: Number {number}\r\n"
+        f"Date: Thu, 01 Jan 2026 12:00:00 +0000\r\nMessage-ID: <{number}.bench@example.com>\r\n"
+        "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n"
+    )
+    words = ["some", "words", "that", "fill", "a", "line", "and", "another", "one."]
+    line = " ".join(chance.choices(words, k=13)) + "\r\n"
+    return (headers + line * ((size - len(headers)) // len(line))).encode("ascii")
+
+
 def flattened_by_hand(message: EmailMessage) -> bytes:
     """Return what `message.as_bytes` with the SMTP policy does, for the messages of this module and no others.
 
-    Their header lines are short and their bodies ASCII with short lines: nothing has to be folded or encoded.
+    With one recipient their header lines are short, and their bodies are ASCII with short lines: nothing has to be
+    folded or encoded.
     """
     if not message.is_multipart():
         return _entity(message)

@@ -10,8 +10,9 @@ import base64
 import imaplib
 import poplib
 import smtplib
+import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import oauthmail
@@ -22,14 +23,45 @@ HOST = "localhost"
 Login = Callable[[int, str, ssl.SSLContext], None]
 
 
-def response(token: str) -> str:
+def response(token: str, user: str = USER) -> str:
     """Return what the recipes of all providers send, before base64."""
-    return f"user={USER}\1auth=Bearer {token}\1\1"
+    return f"user={user}\1auth=Bearer {token}\1\1"
 
 
-def encoded(token: str) -> str:
+def encoded(token: str, user: str = USER) -> str:
     """Return the same in base64."""
-    return base64.b64encode(response(token).encode("ascii")).decode("ascii")
+    return base64.b64encode(response(token, user).encode("ascii")).decode("ascii")
+
+
+# --- by hand ----------------------------------------------------------------------------------------------------------
+
+
+def by_hand(lines: Sequence[str], last: bytes) -> Login:
+    """Return a login by a socket: each line when the answer to the one before is there, until *last* comes."""
+
+    def login(port: int, token: str, context: ssl.SSLContext) -> None:
+        with (
+            socket.create_connection((HOST, port), timeout=10) as sock,
+            context.wrap_socket(sock, server_hostname=HOST) as tls,
+        ):
+            answer = tls.recv(1 << 16)
+            for line in lines:
+                tls.sendall(f"{line.format(encoded(token))}\r\n".encode("ascii"))
+                answer = tls.recv(1 << 16)
+            if last not in answer:
+                raise SystemExit(f"not logged in: {answer!r}")
+
+    return login
+
+
+SMTP_BY_HAND = by_hand(["EHLO localhost", "AUTH XOAUTH2 {}"], b"235 ")
+SMTP_BY_HAND_LONG = by_hand(["EHLO localhost", "AUTH XOAUTH2", "{}"], b"235 ")
+IMAP_BY_HAND = by_hand(["a AUTHENTICATE XOAUTH2 {}"], b"OK ")
+IMAP_BY_HAND_SILENT = by_hand(["a CAPABILITY", "a AUTHENTICATE XOAUTH2 {}"], b"OK ")
+POP_BY_HAND = by_hand(["CAPA", "AUTH XOAUTH2 {}"], b"+OK")
+POP_BY_HAND_LONG = by_hand(["CAPA", "AUTH XOAUTH2", "{}"], b"+OK")
+POP_BY_HAND_FORCED = by_hand(["AUTH XOAUTH2 {}"], b"+OK")
+POP_BY_HAND_FORCED_LONG = by_hand(["AUTH XOAUTH2", "{}"], b"+OK")
 
 
 # --- SMTP -------------------------------------------------------------------------------------------------------------

@@ -73,15 +73,19 @@ class OursMany(Ours):
         super().__init__(port, octets=octets)
 
     def send(self, letters: Sequence[Letter]) -> None:
+        accepted = self.send_lazily(letters)
+        if accepted != len(letters):
+            raise SystemExit(f"send_messages: {accepted} of {len(letters)} accepted")
+
+    def send_lazily(self, letters: Iterable[Letter]) -> int:
+        """Send what an iterable yields, and return how many were accepted."""
         items: Iterable[Any] = (
             ((SENDER, letter.recipients, letter.octets) for letter in letters)
             if self._octets
             else (letter.message for letter in letters)
         )
         client: Any = self.client
-        accepted = sum(bool(result.accepted) for result in client.send_messages(items, window=WINDOW))
-        if accepted != len(letters):
-            raise SystemExit(f"send_messages: {accepted} of {len(letters)} accepted")
+        return sum(bool(result.accepted) for result in client.send_messages(items, window=WINDOW))
 
 
 # --- peers ------------------------------------------------------------------------------------------------------------

@@ -1,21 +1,15 @@
-"""SMTP servers that throw everything away: Postfix's ``smtp-sink``, and one of our own that knows CHUNKING.
+"""An SMTP server that throws everything away: ``python -m tests.bench.sink [--no-chunking]``.
 
-``python -m tests.bench.sink [--no-chunking]`` runs the second, as smtp-sink has no BDAT (RFC 3030). It reads in big
-blocks, answers a block at once, as PIPELINING wants it (RFC 2920), and counts what it accepted. It refuses an address
-that begins with "refused".
+Postfix's smtp-sink has no BDAT (RFC 3030); this has. It reads in big blocks, answers a block at once, as PIPELINING
+wants it (RFC 2920), and counts what it accepted. It refuses an address that begins with "refused".
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import os
-import shutil
 import socket
-import subprocess
 import threading
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .children import serve
@@ -229,8 +223,8 @@ class Session:
         """Take text until the final dot or the end of *octets*, and return the position after it."""
         # The ending may have begun in what came before.
         early = (self._tail + octets[position : position + len(ENDING)]).find(ENDING)
-        found = position - len(self._tail) + early if early >= 0 else find_ending(octets, position)
-        if found < 0:
+        found = find_ending(octets, position) if early < 0 else position - len(self._tail) + early
+        if early < 0 and found < 0:
             self._octets += len(octets) - position
             self._tail = (self._tail + octets[max(position, len(octets) - 4) :])[-4:]
             return len(octets)
@@ -295,39 +289,6 @@ class Sink:
         }
         before, self._told = self._told, Counts(**total)
         return {name: number - getattr(before, name) for name, number in total.items()}
-
-
-@contextlib.contextmanager
-def smtp_sink() -> Iterator[int]:
-    """Run Postfix's smtp-sink and yield its port."""
-    program = shutil.which("smtp-sink", path="/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin:/usr/bin")
-    if program is None:
-        raise SystemExit("smtp-sink is not there: it comes with Postfix (apt-get install postfix)")
-    with socket.socket() as keeper:
-        # Bound but not listening, it keeps the port free for a server that sets SO_REUSEADDR, as this one does.
-        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        keeper.bind(("127.0.0.1", 0))
-        port: int = keeper.getsockname()[1]
-        # It refuses to stay root.
-        user = ["-u", "nobody"] if os.geteuid() == 0 else []
-        process = subprocess.Popen([program, "-4", *user, f"127.0.0.1:{port}", "128"])
-        try:
-            _wait_for(port, process)
-            yield port
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(250):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)) as connection:
-            connection.recv(100)
-            return
-        if process.poll() is not None:
-            break
-        time.sleep(0.02)
-    raise SystemExit("smtp-sink does not answer")
 
 
 def main() -> None:

@@ -202,6 +202,16 @@ def test_a_search_that_is_refused_is_told_in_the_servers_words(serve: Serve) -> 
         all_of(of_folder(account))
 
 
+@pytest.mark.parametrize("reply", [b"NO", b"BAD"])
+def test_a_refusal_to_fetch_is_told_in_the_servers_words(serve: Serve, reply: bytes) -> None:
+    answers = {**IMAP, "UID FETCH": b"% " + reply + b" [LIMIT] Too much\r\n"}
+    with (
+        serve(imap(answers)) as (_, account),
+        pytest.raises(FetchError, match=r"refuses to fetch: .*\[LIMIT\] Too much"),
+    ):
+        all_of(of_folder(account))
+
+
 def test_a_folder_that_is_not_there_is_told_with_those_that_are(serve: Serve) -> None:
     answers = {
         **IMAP,
@@ -325,11 +335,26 @@ def test_messages_that_have_gone_are_left_out_over_pop3(serve: Serve) -> None:
         assert [each.id for each in all_of(PopSource(account))] == ["second"]
 
 
+def test_messages_on_their_way_over_pop3_are_not_waited_for_at_the_end(serve: Serve) -> None:
+    with serve(pop({**POP, "CAPA": b"+OK\r\nSASL XOAUTH2\r\nPIPELINING\r\n.\r\n"})) as (server, account):
+        source = PopSource(account)
+        source.connect()
+        assert next(source.fetch(source.ids(None))).id == "first"
+        source.close()
+    assert server.received[-1] == b"RETR 2"
+
+
 def test_pop3_goes_on_where_it_was_under_other_numbers(serve: Serve) -> None:
     again = {**POP, "UIDL": b"+OK\r\n1 second\r\n.\r\n", "RETR 1": b"+OK\r\nB\r\n.\r\n"}
     with serve(pop({**POP, "RETR 2": b""}), pop(again)) as (_, account):
         found = all_of(PopSource(account))
     assert [(each.id, each.octets) for each in found] == [("first", b"A\r\n.\r\n.B\r\n"), ("second", b"B\r\n")]
+
+
+def test_messages_that_have_gone_between_two_connections_are_left_out_over_pop3(serve: Serve) -> None:
+    again = {**POP, "UIDL": b"+OK\r\n1 first\r\n.\r\n"}
+    with serve(pop({**POP, "RETR 2": b""}), pop(again)) as (_, account):
+        assert [each.id for each in all_of(PopSource(account))] == ["first"]
 
 
 def test_a_pop3_server_without_names_for_messages_is_told(serve: Serve) -> None:

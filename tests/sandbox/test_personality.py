@@ -47,6 +47,12 @@ def test_every_service_has_its_value(personality: Personality, attribute: str) -
 
 
 @EVERYBODY
+def test_smtp_announces_nothing_that_the_sandbox_cannot_do(personality: Personality) -> None:
+    can = {"8BITMIME", "AUTH", "BINARYMIME", "CHUNKING", "DSN", "ENHANCEDSTATUSCODES", "PIPELINING", "SIZE", "SMTPUTF8"}
+    assert {"AUTH", "SIZE"} <= set(personality.extensions) <= can
+
+
+@EVERYBODY
 @pytest.mark.parametrize("service", SERVICES)
 def test_only_mechanisms_that_can_be_judged_are_advertised(personality: Personality, service: str) -> None:
     offered = personality.mechanisms[service]

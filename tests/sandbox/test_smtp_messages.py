@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from oauthmail import SMTP, SMTP_SSL
+from oauthmail.sandbox.personality import GENERIC, GMAIL, MICROSOFT, PERSONALITIES, YAHOO, Personality
 
 from ..loops import closed_in_full
 from ..scripted import TIMEOUT, Certificates
@@ -454,3 +455,59 @@ def test_a_chunk_that_breaks_off_is_no_message(certificates: Certificates) -> No
         with rig.user() as raw:
             assert raw.command("NOOP") == "250 2.0.0 OK"
         assert rig.inbox() == []
+
+
+def test_a_binary_message_is_taken_where_it_is_offered_and_goes_by_bdat(certificates: Certificates) -> None:
+    message = b"Subject: binary\r\n\r\n\0" + b"x" * 2000
+    with running(certificates, MICROSOFT) as rig, rig.user() as raw:
+        replies = [
+            raw.command(line)[:9]
+            for line in ("MAIL FROM:<a@b.test> BODY=BINARYMIME", "RCPT TO:<bob@mail.test>", "DATA")
+        ]
+        raw.send(bdat(message))
+        replies.append(raw.reply()[:9])
+        raw.begin()
+        replies.append(raw.command("DATA")[:3])
+    assert (replies, rig.inbox()) == (["250 2.1.0", "250 2.1.5", "503 5.5.1", "250 2.0.0", "354"], [message])
+
+
+# --- the quick ways of our own clients --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("personality", "verbs", "binary"),
+    [
+        pytest.param(GENERIC, ["MAIL", "RCPT", "BDAT"], False, id="generic"),
+        pytest.param(GMAIL, ["MAIL", "RCPT", "BDAT"], False, id="gmail"),
+        pytest.param(MICROSOFT, ["MAIL", "RCPT", "BDAT"], True, id="microsoft"),
+        pytest.param(YAHOO, ["MAIL", "RCPT", "DATA"], False, id="yahoo"),
+    ],
+)
+def test_a_message_takes_the_quickest_way_that_a_provider_has(
+    certificates: Certificates, personality: Personality, verbs: list[str], binary: bool
+) -> None:
+    message = b"Subject: long\r\n\r\n" + b"x" * 2000 + b"\r\n.\r\n"
+    with running(certificates, personality) as rig:
+        with SMTP("localhost", rig.server.port, timeout=TIMEOUT) as client:
+            client.starttls(context=rig.trust)
+            client.authenticate_oauth(USER, rig.state.issue(USER))
+            client.sendmail(USER, [OTHER], message)
+        received = [line.upper().split() for line in rig.received()]
+    assert [verb for verb, *_ in received if verb in ("MAIL", "RCPT", "DATA", "BDAT")] == verbs
+    assert any("BODY=BINARYMIME" in words for words in received) is binary
+    assert rig.inbox() == [message]
+
+
+@pytest.mark.parametrize("personality", PERSONALITIES.values(), ids=PERSONALITIES)
+def test_many_messages_arrive_but_for_those_that_are_refused(
+    certificates: Certificates, personality: Personality
+) -> None:
+    messages = [b"Subject: %d\r\n\r\nHello\r\n.\r\nworld\r\n" % number for number in range(300)]
+    everybody = [[OTHER if number % 10 else "nobody@refused.test"] for number in range(300)]
+    with running(certificates, personality) as rig, SMTP("localhost", rig.server.port, timeout=TIMEOUT) as client:
+        client.starttls(context=rig.trust)
+        client.authenticate_oauth(USER, rig.state.issue(USER))
+        results = list(client.send_messages(zip(itertools.repeat(USER), everybody, messages, strict=False)))
+    accepted = [number for number in range(300) if number % 10]
+    assert [result.index for result in results if result.accepted] == accepted
+    assert rig.inbox() == [messages[number] for number in accepted]

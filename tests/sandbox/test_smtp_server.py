@@ -83,7 +83,9 @@ def test_a_provider_greets_and_offers_as_it_does(certificates: Certificates, per
         raw.command("EHLO client")
         raw.command("STARTTLS")
         raw.wrap(rig.trust)
-        assert f"250-AUTH {' '.join(personality.mechanisms['smtp'])}" in raw.command("EHLO client").split("\n")
+        offered = [line[4:] for line in raw.command("EHLO client").split("\n")[1:]]
+    assert [line.split()[0] for line in offered] == list(personality.extensions)
+    assert f"AUTH {' '.join(personality.mechanisms['smtp'])}" in offered
 
 
 def test_helo_gets_one_line_and_no_extensions(rig: Rig) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import shutil
+import signal
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ from .process import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from .certificates import Certificates
@@ -64,6 +65,8 @@ local_recipient_maps =
 local_transport = error:this test server has no local users
 virtual_mailbox_domains = {domain}
 virtual_transport = lmtp:unix:{dovecot.lmtp_socket}
+# Otherwise much mail waits two seconds for a service that is not there.
+lmtp_connection_cache_on_demand = no
 default_transport = error:this test server sends nothing out
 notify_classes =
 """
@@ -91,22 +94,43 @@ postlog unix-dgram n - n - 1 postlogd
 
 @dataclass(frozen=True)
 class Postfix:
-    """Addresses of a running Postfix."""
+    """Addresses of a running Postfix, and the folder that it runs in."""
 
     submission: Address
     submissions: Address
+    directory: Path
+
+    @property
+    def log(self) -> str:
+        """What it has logged."""
+        return (self.directory / "postfix.log").read_text(encoding="utf-8", errors="replace")
+
+    def kill(self) -> None:
+        """End all its processes as a power cut would: none has time for anything."""
+        master = int((self.directory / "queue/pid/master.pid").read_text(encoding="ascii"))
+        os.killpg(master, signal.SIGKILL)
 
 
 def write_files(
-    directory: Path, ports: dict[str, int], certificates: Certificates, dovecot: Dovecot, domain: str
+    directory: Path,
+    ports: dict[str, int],
+    certificates: Certificates,
+    dovecot: Dovecot,
+    domain: str,
+    settings: Mapping[str, str],
 ) -> Path:
     """Write Postfix's files into *directory* and return the path of its configuration folder."""
     for name in ("etc", "queue", "data"):
-        (directory / name).mkdir()
+        (directory / name).mkdir(exist_ok=True)
     shutil.chown(directory / "data", "postfix")
+    # Programs that check the queue of a Postfix that was killed have something to say, and say it as that user.
+    (directory / "postfix.log").touch()
+    shutil.chown(directory / "postfix.log", "postfix")
     text = MAIN.format(directory=directory, certificates=certificates, dovecot=dovecot, domain=domain)
+    lines = [line for line in text.splitlines() if line.partition(" ")[0] not in settings]
+    lines += [f"{name} = {value}" for name, value in settings.items()]
     main = directory / "etc/main.cf"
-    main.write_text(text, encoding="ascii")
+    main.write_text("\n".join(lines) + "\n", encoding="ascii")
     # Postfix waits 2 seconds for a younger file to stop changing, as if someone were still typing.
     os.utime(main, (0, 0))
     (directory / "etc/master.cf").write_text(MASTER.format(**ports), encoding="ascii")
@@ -136,8 +160,17 @@ def daemon_directory(configuration: Path) -> str:
 
 
 @contextlib.contextmanager
-def running_postfix(directory: Path, certificates: Certificates, dovecot: Dovecot, domain: str) -> Iterator[Postfix]:
-    """Run Postfix in *directory*, which exists and is empty, while the context lasts.
+def running_postfix(
+    directory: Path, certificates: Certificates, dovecot: Dovecot, domain: str, settings: Mapping[str, str]
+) -> Iterator[Postfix]:
+    """Run Postfix while the context lasts.
+
+    Args:
+        directory: exists and is empty, or another one ran there before, whose queue is taken over.
+        certificates: the server's.
+        dovecot: judges logins and takes the mail.
+        domain: whose mail goes to Dovecot.
+        settings: parameters of ``main.cf`` that are to be others than usual.
 
     Raises:
         NotInstalledError: there is no Postfix on this machine.
@@ -147,9 +180,9 @@ def running_postfix(directory: Path, certificates: Certificates, dovecot: Doveco
     with contextlib.ExitStack() as stack:
         names = ("submission", "submissions")
         ports = {name: stack.enter_context(reserved_port("127.0.0.1")) for name in names}
-        configuration = write_files(directory, ports, certificates, dovecot, domain)
+        configuration = write_files(directory, ports, certificates, dovecot, domain, settings)
         prepare_queue(program, configuration)
-        addresses = Postfix(**{name: Address("localhost", port) for name, port in ports.items()})
+        addresses = Postfix(**{name: Address("localhost", port) for name, port in ports.items()}, directory=directory)
         ready = [
             functools.partial(greets, addresses.submission),
             functools.partial(accepts, addresses.submissions),

@@ -14,7 +14,7 @@ from ..state import State
 from ..web import Web
 from .certificates import make_certificates
 from .dovecot import running_dovecot
-from .postfix import running_postfix
+from .postfix import Postfix, running_postfix
 from .process import Address, NotInstalledError, StartError
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class LiveServers(Installation):
         submissions: SMTP with implicit TLS.
         strict_imap: IMAP on 127.0.0.2, where Dovecot refuses a login before STARTTLS.
         strict_pop3: the same for POP3.
+        postfix: what is behind both.
         ca_file: PEM file of the authority that signed the servers' certificate.
         state: what the authorization server knows; see `oauthmail.sandbox.state`.
         web: the authorization server, which Dovecot asks about each token.
@@ -92,22 +93,37 @@ class LiveServers(Installation):
     def _start(self, stack: contextlib.ExitStack) -> None:
         """Start the servers, each one on the shoulders of the one before."""
         directory = stack.enter_context(state_directory())
-        for name in ("tls", "dovecot", "postfix"):
+        for name in ("tls", "dovecot"):
             (directory / name).mkdir()
         certificates = make_certificates(directory / "tls")
         self.ca_file = certificates.ca_file
         self.state = State()
         self.web = stack.enter_context(Web(self.state, tls=certificates.server_context()))
         dovecot = stack.enter_context(running_dovecot(directory / "dovecot", self.web, certificates, self.domain))
+        self._parts = directory, certificates, dovecot
         self.imap, self.imaps = dovecot.imap, dovecot.imaps
         self.pop3, self.pop3s = dovecot.pop3, dovecot.pop3s
         self.strict_imap, self.strict_pop3 = dovecot.strict_imap, dovecot.strict_pop3
-        postfix = stack.enter_context(running_postfix(directory / "postfix", certificates, dovecot, self.domain))
+        postfix = stack.enter_context(self.another_postfix("postfix"))
+        self.postfix = postfix
         self.submission, self.submissions = postfix.submission, postfix.submissions
 
     def __exit__(self, *_: object) -> None:
         """Stop all servers and remove their folder."""
         self._stack.close()
+
+    @contextlib.contextmanager
+    def another_postfix(self, name: str, **settings: str) -> Iterator[Postfix]:
+        """Run one more Postfix in front of the same mailboxes.
+
+        Args:
+            name: of its folder; the queue of an earlier one of the same name is taken over.
+            settings: parameters of ``main.cf`` that are to be others than the first one's.
+        """
+        directory, certificates, dovecot = self._parts
+        (directory / name).mkdir(exist_ok=True)
+        with running_postfix(directory / name, certificates, dovecot, self.domain, settings) as postfix:
+            yield postfix
 
     def mail_servers(self) -> tuple[Address, Address, Address]:
         """Return submission with STARTTLS, and IMAP and POP3 with TLS from the start."""
