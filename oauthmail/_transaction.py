@@ -112,7 +112,7 @@ class Transaction:
         self.octets = octets
         self.answered = self.asked = 0
         self.committed = self.closing = self._doubted = False
-        # The number of the reply that can say yes; no reply's before the last octets are under way.
+        # The number of the reply that can say yes; none can before the last octets are under way.
         self._decisive = -1
         self.refused: dict[str, Reply] = {}
         self.parted: dict[str, Reply] = {}
@@ -179,7 +179,6 @@ class Transaction:
     def take(self, code: int, text: bytes) -> None:
         """Note the next reply."""
         at = self.answered
-        self.answered = at + 1
         if code == CLOSING:
             self.closing = True
         if at == 0:
@@ -198,6 +197,8 @@ class Transaction:
                 # Of several chunks the first that is refused decides, otherwise the last.
                 self.final = code, text
         self._doubted = self._doubted or not wanted
+        # Last, as Ctrl-C may come before it: a reply that was not taken to the end speaks for nothing.
+        self.answered = at + 1
 
     @property
     def accepted(self) -> bool:

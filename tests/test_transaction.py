@@ -409,3 +409,23 @@ def test_lines_that_are_too_long_are_found_among_any_others(runs: list[tuple[int
     found = transaction(message, {"chunking": "", "binarymime": ""})
 
     assert (b"BODY=BINARYMIME" in found.commands[0]) == any(width > 998 for width, _ in runs)
+
+
+class Interrupting(list[str]):
+    """Recipients whom Ctrl-C keeps from being counted."""
+
+    def __len__(self) -> int:
+        raise KeyboardInterrupt
+
+
+def test_a_reply_that_ctrl_c_keeps_from_being_taken_accepts_nothing() -> None:
+    found = transaction(b"x\r\n", {"chunking": ""})
+    content(found)
+    found.take(*OK)
+    found.take(*OK)
+    recipients, found.recipients = found.recipients, Interrupting()
+    with pytest.raises(KeyboardInterrupt):
+        found.take(550, b"no")
+    found.recipients = recipients
+
+    assert not found.accepted
