@@ -21,21 +21,20 @@ from __future__ import annotations
 import contextlib
 import itertools
 import smtplib
-import ssl
 from collections import deque
-from email.message import Message
 from typing import TYPE_CHECKING, Any
 
 from ._handover import gathered, hand_over, reset
-from ._outgoing import envelope, octets
+from ._items import Item, goodbye, written
+from ._outbox import Outbox
 from ._redact import printable
 from ._replies import Replies, replies_of
-from ._transaction import CHUNK, CLOSING, Transaction, canonical
+from ._transaction import CHUNK, CLOSING, Transaction
 from .bulk import SendCancelled, SendInterrupted, SendResult, Unfinished
 from .errors import OAuthMailError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = ["Sending"]
 
@@ -43,76 +42,8 @@ __all__ = ["Sending"]
 # and server, so that neither waits for the other to read), and octets of messages.
 _COMMANDS = 512
 _OCTETS = 16 << 20
-# Octets that one call hands to the system. When a call fails over TLS it does not tell how far it came: one record.
-_PIECE, _RECORD = 1 << 18, 1 << 14
 # Seconds that a server has for closing the connection after it has said that it does.
 _PATIENCE = 5.0
-# Replies to MAIL that say that nobody is logged in any more (RFC 4954 section 6).
-_LOGIN_ENDED = (530, 535)
-
-
-class _Item:
-    """A message under way.
-
-    Attributes:
-        index: its place among the messages, from 0.
-        message: as it was given.
-        transaction: its commands and their replies; None until it is written.
-        end: the offset of its last octet among all that is sent on this connection; None until that is queued.
-        leading: whether the reply to the RSET in front of it is still to come.
-        done: whether its fate is known.
-        taken: whether somebody's own methods have sent it.
-        error: why it could not be written or sent.
-    """
-
-    __slots__ = ("done", "end", "error", "index", "leading", "message", "taken", "transaction")
-
-    def __init__(self, index: int, message: Any) -> None:
-        self.index = index
-        self.message = message
-        self.transaction: Transaction | None = None
-        self.end: int | None = None
-        self.leading = True
-        self.done = self.taken = False
-        self.error: Exception | None = None
-
-    @property
-    def touched(self) -> bool:
-        """Whether the server has answered any of its commands."""
-        return self.transaction is not None and self.transaction.answered > 0
-
-    def failure(self) -> Exception | None:
-        """Return what speaks against it so far."""
-        if self.error is None and self.transaction is not None:
-            return self.transaction.failure()
-        return self.error
-
-    @property
-    def login_ended(self) -> bool:
-        """Whether it was refused because nobody is logged in."""
-        failure = self.failure()
-        return isinstance(failure, smtplib.SMTPSenderRefused) and failure.smtp_code in _LOGIN_ENDED
-
-    @property
-    def gone(self) -> bool:
-        """Whether the server, when it refused it, has ended the login or the connection."""
-        return self.login_ended or (self.transaction is not None and self.transaction.closing)
-
-    def decided(self) -> bool:
-        """Tell whether the replies so far make its fate certain."""
-        transaction = self.transaction
-        if self.error is not None or transaction is None:
-            return self.error is not None
-        return self.taken or transaction.accepted or (transaction.failure() is not None and not transaction.closing)
-
-    def result(self) -> SendResult:
-        transaction, error = self.transaction, self.failure()
-        reply = None if transaction is None else transaction.final
-        if isinstance(error, smtplib.SMTPRecipientsRefused):
-            reply = next(iter(error.recipients.values()), None)
-        elif isinstance(error, smtplib.SMTPResponseException):
-            reply = error.smtp_code, bytes(error.smtp_error)  # type: ignore[arg-type]  # typeshed has str, too
-        return SendResult(self.index, {} if transaction is None else transaction.refused, reply, error)
 
 
 class Sending:
@@ -131,13 +62,13 @@ class Sending:
         self._busy = False
         # Messages in order: those to be sent once more, those without a result, those whose replies come next; and
         # results that nobody has taken yet.
-        self._again: deque[_Item] = deque()
-        self._under_way: deque[_Item] = deque()
-        self._awaiting: deque[_Item] = deque()
+        self._again: deque[Item] = deque()
+        self._under_way: deque[Item] = deque()
+        self._awaiting: deque[Item] = deque()
         self._ready: deque[SendResult] = deque()
         # One that has to have the connection to itself; and with DATA the one whose envelope is not answered.
-        self._alone: _Item | None = None
-        self._opening: _Item | None = None
+        self._alone: Item | None = None
+        self._opening: Item | None = None
         # Octets of messages under way.
         self._octets = 0
         # Read from the iterable, and not among the others yet.
@@ -155,11 +86,9 @@ class Sending:
     def _connected(self) -> None:
         """Begin on a connection that nothing was sent on."""
         self._mode = ""
-        # What is queued and not sent, and the number of its commands; the number of replies outstanding.
-        self._out: list[bytes] = []
-        self._queued = self._owed = 0
-        # Offsets of the end of what is queued, and of what may have reached the server.
-        self._end = self._sent = self._reached = 0
+        self._outbox = Outbox()
+        # The number of replies outstanding.
+        self._owed = 0
         self._awaiting.clear()
         self._opening = None
         self._login_ended = self._goes_on = False
@@ -241,7 +170,7 @@ class Sending:
             self._check_connection()
         if pull and self._room():
             # Nothing waits for whoever makes the messages: he may take his time.
-            if self._out:
+            if self._outbox.commands:
                 self._flush()
             if self._owed:
                 self._hear(wait=False)
@@ -253,7 +182,7 @@ class Sending:
 
     def _go_on(self) -> bool:
         """Do the next thing for the messages that are under way, and tell whether there was one."""
-        if self._out and self._closing is None and not self._login_ended:
+        if self._outbox.commands and self._closing is None and not self._login_ended:
             self._flush()
         elif self._owed:
             self._hear_all() if self._login_ended else self._hear(wait=True)
@@ -298,13 +227,13 @@ class Sending:
             and self._closing is None
             and not self._login_ended
             and len(self._under_way) < self._window
-            and self._owed + self._queued < _COMMANDS
+            and self._owed + self._outbox.commands < _COMMANDS
             and self._octets < _OCTETS
         )
 
     # --- sending --------------------------------------------------------------------------------------------------
 
-    def _next_item(self) -> _Item | None:
+    def _next_item(self) -> Item | None:
         """Put the next message under way; wherever that is interrupted, it is in one of the places `_ledger` knows."""
         if self._again:
             self._under_way.append(self._again[0])
@@ -312,7 +241,7 @@ class Sending:
         self._pull()
         if not self._pulled:
             return None
-        item = _Item(self._count, self._pulled[0])
+        item = Item(self._count, self._pulled[0])
         self._under_way.append(item)
         self._pulled.clear()
         self._count += 1
@@ -347,7 +276,7 @@ class Sending:
             return False
         self._check_connection()
         try:
-            item.transaction = transaction = self._written(item.message)
+            item.transaction = transaction = written(item.message, self._client.esmtp_features)
         except Exception as error:
             # Of whatever kind, it concerns this message alone.
             item.error = error
@@ -366,23 +295,6 @@ class Sending:
             self._opening = item
         return True
 
-    def _written(self, message: Any) -> Transaction:
-        features = self._client.esmtp_features
-        if isinstance(message, Message):
-            sender, recipients, options = envelope(message, None, None, "smtputf8" in features)
-            _check_recipients(recipients)
-            return Transaction(features, sender, recipients, octets(message, options), options)
-        if not isinstance(message, tuple) or len(message) != 3:
-            raise TypeError(
-                f"expected a message object or a tuple (from_addr, to_addrs, octets), not {type(message).__name__}"
-            )
-        sender, recipients, text = message
-        if not isinstance(text, bytes):
-            raise TypeError(f"the message in a tuple must be bytes, not {type(text).__name__}")
-        recipients = [recipients] if isinstance(recipients, str) else list(recipients)
-        _check_recipients(recipients)
-        return Transaction(features, sender, recipients, canonical(text))
-
     def _fits(self, transaction: Transaction) -> bool:
         """Tell whether a message can travel with others: a large one is worth waiting for the server's consent."""
         return (
@@ -391,20 +303,16 @@ class Sending:
             and (transaction.chunked or self._mode == "DATA")
         )
 
-    def _queue(self, item: _Item, pieces: Sequence[bytes], commands: int) -> None:
-        self._out += pieces
-        self._queued += commands
-        self._end += sum(map(len, pieces))
-        item.end = self._end
+    def _queue(self, item: Item, pieces: Sequence[bytes], commands: int) -> None:
+        item.end = self._outbox.add(pieces, commands)
 
     def _flush(self) -> None:
         """Send what is queued."""
-        pieces, self._out = self._out, []
-        self._owed += self._queued
-        self._queued = 0
+        pieces, commands = self._outbox.take()
+        self._owed += commands
         try:
             for octets in gathered(self._client, pieces):
-                self._send(memoryview(octets))
+                self._outbox.send(self._client.sock, memoryview(octets))
         except OSError as error:
             # What the server has said before it hung up, or stopped reading, leaves less in doubt.
             if isinstance(error, TimeoutError):
@@ -413,23 +321,6 @@ class Sending:
             else:
                 self._hear_all()
             raise smtplib.SMTPServerDisconnected("Server not connected") from error
-
-    def _send(self, octets: memoryview) -> None:
-        sock = self._client.sock
-        tls = isinstance(sock, ssl.SSLSocket)
-        size = _RECORD if tls else _PIECE
-        while octets:
-            # Before the call: an interruption may come between it and the next statement.
-            self._reached = self._sent + min(size, len(octets))
-            try:
-                sent = sock.send(octets[:size])
-            except OSError:
-                if not tls:
-                    self._reached = self._sent
-                raise
-            self._sent += sent
-            octets = octets[sent:]
-        self._reached = self._sent
 
     # --- hearing --------------------------------------------------------------------------------------------------
 
@@ -488,7 +379,7 @@ class Sending:
             self._stale = transaction.failure() is not None
             self._settled(item)
 
-    def _opened(self, item: _Item, transaction: Transaction) -> None:
+    def _opened(self, item: Item, transaction: Transaction) -> None:
         """Queue what follows the reply to DATA."""
         self._opening = None
         if transaction.started is None or transaction.started[0] != 354 or self._closing is not None:
@@ -504,14 +395,14 @@ class Sending:
         transaction.asked += 1
         self._queue(item, text, 1)
 
-    def _settled(self, item: _Item) -> None:
+    def _settled(self, item: Item) -> None:
         """Note that there is nothing more to hear of a message, and make results of those that are next."""
         item.done = item.decided()
         self._login_ended = self._login_ended or self._repeatable(item)
         if not self._login_ended:
             self._emit()
 
-    def _repeatable(self, item: _Item) -> bool:
+    def _repeatable(self, item: Item) -> bool:
         """Tell whether a message was refused as the login has ended, and another login may help."""
         return item.login_ended and not self._fresh and self._client._oauth_again is not None
 
@@ -538,7 +429,7 @@ class Sending:
 
     # --- what does not go on with the others ----------------------------------------------------------------------
 
-    def _hand_over_alone(self, item: _Item, transaction: Transaction) -> None:
+    def _hand_over_alone(self, item: Item, transaction: Transaction) -> None:
         """Hand over a message that has the connection to itself, by `hand_over` or by somebody's own methods."""
         self._alone = None
         client = self._client
@@ -548,7 +439,7 @@ class Sending:
             else:
                 self._hand_over_foreign(item, transaction)
         except (smtplib.SMTPSenderRefused, smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError) as refusal:
-            if client.sock is None and (said := _goodbye(refusal)) is not None:
+            if client.sock is None and (said := goodbye(refusal)) is not None:
                 self._closing = b"%d %b" % said
                 raise
             if isinstance(refusal, smtplib.SMTPDataError) and refusal.smtp_code < 200:
@@ -563,7 +454,7 @@ class Sending:
             raise
         self._settled(item)
 
-    def _hand_over_foreign(self, item: _Item, transaction: Transaction) -> None:
+    def _hand_over_foreign(self, item: Item, transaction: Transaction) -> None:
         """Hand over a message by methods that are not this class's, so that what they send is not known.
 
         Whatever they do not get through with is in doubt.
@@ -597,7 +488,7 @@ class Sending:
             self._emit()
             return
         # All from there on, so that they keep their order; none of them is with the server.
-        self._again.extendleft(_Item(item.index, item.message) for item in reversed(under_way[first:]))
+        self._again.extendleft(Item(item.index, item.message) for item in reversed(under_way[first:]))
         self._under_way = deque(under_way[:first])
         self._octets = sum(len(item.transaction.octets) for item in self._under_way if item.transaction is not None)
         self._fresh = True
@@ -626,7 +517,7 @@ class Sending:
             if item.index not in again and item.decided() and not (item.login_ended and self._login_ended):
                 self._note(item.result())
                 continue
-            reached = item.end is not None and item.end <= self._reached and not self._after_goodbye(item)
+            reached = item.end is not None and item.end <= self._outbox.reached and not self._after_goodbye(item)
             (in_doubt if reached and item.index not in again else unsent)[item.index] = Unfinished(
                 item.index, item.message
             )
@@ -636,7 +527,7 @@ class Sending:
             unsent[self._count] = Unfinished(self._count, self._pulled[0])
         return kind(reason, tuple(self._accepted), tuple(in_doubt.values()), tuple(unsent.values()))
 
-    def _after_goodbye(self, item: _Item) -> bool:
+    def _after_goodbye(self, item: Item) -> bool:
         """Tell whether the server, before it came to a message, has said that it takes no more.
 
         It reads commands in order, so one that it has not answered then it has not read: unless it goes on, against
@@ -647,18 +538,3 @@ class Sending:
         if self._goes_on or (self._closing is None and not self._login_ended):
             return False
         return not item.touched or item.gone
-
-
-def _check_recipients(recipients: Collection[str]) -> None:
-    if not recipients:
-        # What smtplib comes to, which asks the server for a sender's consent first.
-        raise smtplib.SMTPRecipientsRefused({})
-
-
-def _goodbye(refusal: smtplib.SMTPException) -> tuple[int, bytes] | None:
-    """Return the 421 that a message was refused with, if it was."""
-    if isinstance(refusal, smtplib.SMTPRecipientsRefused):
-        return next((reply for reply in refusal.recipients.values() if reply[0] == CLOSING), None)
-    if isinstance(refusal, smtplib.SMTPResponseException) and refusal.smtp_code == CLOSING:
-        return CLOSING, bytes(refusal.smtp_error)  # type: ignore[arg-type]  # typeshed has str, too
-    return None

@@ -12,11 +12,12 @@ PACKAGE = Path(__file__).parent.parent / "oauthmail"
 #: From the ground up. A package stands in one row as a whole.
 ROWS = [
     {"errors", "hints", "endpoint_hints", "_deadline", "_fetch_data", "_generator", "_numbers", "_pace", "_redact"},
-    {"_imap_numbers", "_replies", "_tls", "_transaction"},
+    {"_imap_numbers", "_outbox", "_replies", "_tls", "_transaction"},
     {"_checks", "_handover", "_headers", "_lines", "bulk", "smtp_errors", "imap_errors", "pop_errors"},
     {"_imap_reading", "_modern_headers", "_pop_reading"},
     {"_flatten"},
     {"_outgoing"},
+    {"_items"},
     {"_pipeline"},
     {"credentials"},
     {"signing", "providers", "applications"},
