@@ -93,6 +93,8 @@ class Sending:
         self._opening = None
         self._login_ended = self._goes_on = False
         self._closing = None
+        # Whether replies did not come that were waited for.
+        self._cut_off = False
         # Whether the server may still have the envelope of a message that it refused.
         self._stale = False
 
@@ -349,9 +351,11 @@ class Sending:
 
     def _hear_all(self) -> None:
         """Take the replies that are outstanding, as far as they come."""
+        self._cut_off = True
         with contextlib.suppress(OSError):
             while self._owed:
                 self._hear(wait=True)
+            self._cut_off = False
         self._owed = 0
 
     def _heard(self, code: int, text: bytes) -> None:
@@ -481,7 +485,7 @@ class Sending:
         if any(item.done and item.error is None and item.failure() is None for item in under_way[first:]):
             # The server takes messages of others: it has something against that sender, and nothing has ended.
             self._login_ended = False
-            lost = not all(item.done for item in under_way)
+            lost = self._cut_off and not all(item.done for item in under_way)
         if lost:
             raise smtplib.SMTPServerDisconnected("Connection unexpectedly closed in the middle of a message")
         if not self._login_ended:

@@ -146,10 +146,13 @@ def test_a_server_that_lets_in_and_takes_nothing_is_not_asked_for_ever(features:
 
 @each_mode
 @pytest.mark.parametrize("refused", [0, 3, 8], ids=["first", "middle", "last"])
-def test_a_sender_that_alone_is_refused_so_is_a_result_in_its_place(features: Sequence[str], refused: int) -> None:
+@pytest.mark.parametrize("arriving", [(1 << 16,), (0, 0, 0, 1 << 16)], ids=["at once", "late"])
+def test_a_sender_that_alone_is_refused_so_is_a_result_in_its_place(
+    features: Sequence[str], refused: int, arriving: Sequence[int]
+) -> None:
     rules = Rules(features, tokens=names(30))
     rules.policy = lambda line: REQUIRED if line.lower().startswith(b"mail from:<m%d@" % refused) else None
-    with logged_in(rules, Tokens(names(30))) as client:
+    with logged_in(rules, Tokens(names(30)), arriving=arriving) as client:
         results = list(client.send_messages([message(number) for number in range(9)], window=4))
 
     assert [(each.index, each.accepted) for each in results] == [(index, index != refused) for index in range(9)]

@@ -5,7 +5,6 @@ The parent talks to a server without extensions, ours to one with PIPELINING, CH
 
 from __future__ import annotations
 
-import contextlib
 import smtplib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +18,10 @@ from oauthmail import SMTP
 
 from .conversation import Delivered, Rules
 from .scenarios import GO, GONE, GOODBYE, HALF, JUNK, OK, STAYING, Said, Scenario, scenarios, without_halves
+from .test_secrets import audited, hook
 from .wire import Wire, connected
+
+__all__ = ["audited", "hook"]
 
 SENDER = "ada@example.org"
 MESSAGE = b"Subject: test\r\n\r\nHello,\r\n.\r\n..\r\nworld\r\n"
@@ -52,7 +54,8 @@ def outcome(
     kind: type[Any], features: Sequence[str], scenario: Scenario, arriving: Sequence[int] = (65536,)
 ) -> Outcome:
     rules = Rules(("SIZE 1000000", *features))
-    client = connected(kind, Wire(rules, arriving=arriving))
+    wire = Wire(rules, arriving=arriving)
+    client = connected(kind, wire)
     client.ehlo()
     rules.policy = scenario.policy()
     recipients = [f"user{number}@example.org" for number in range(len(scenario.recipients))]
@@ -69,8 +72,10 @@ def outcome(
     in_step = True
     if not closed:
         rules.policy = lambda line: b"250 the reply to noop\r\n" if line == b"noop" else None
-        with contextlib.suppress(smtplib.SMTPServerDisconnected):
+        try:
             in_step = client.noop() == (250, b"the reply to noop")
+        except smtplib.SMTPServerDisconnected:
+            in_step = wire.conversation.ended
         client.close()
     return Outcome(result, closed, in_step, rules.delivered, origin)
 
@@ -148,3 +153,16 @@ def test_it_does_not_matter_how_replies_are_cut_into_packets(
     features: Sequence[str], scenario: Scenario, arriving: list[int]
 ) -> None:
     check(features, scenario, arriving)
+
+
+@each_mode
+def test_all_that_is_sent_is_shown_to_audit_hooks_as_by_smtplib(features: Sequence[str], audited: list[str]) -> None:
+    rules = Rules(features)
+    with connected(SMTP, Wire(rules)) as client:
+        client.ehlo()
+        audited.clear()
+        client.sendmail(SENDER, "bob@example.org", MESSAGE)
+    shown = "".join(event for event in audited if event.startswith("smtplib.send"))
+
+    assert all(part in shown for part in ("mail from:<ada@", "rcpt to:<bob@", "Hello,"))
+    assert ("BDAT" in shown) == ("CHUNKING" in features)
