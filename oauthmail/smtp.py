@@ -12,14 +12,13 @@ from ._client import OAuthClient
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from email.message import Message
     from typing import Any
 
     from _typeshed import SizedBuffer
 
     from ._pipeline import Sending
-    from .bulk import SendResult
     from .errors import AuthenticationError, MechanismError
 
 __all__ = ["SMTP", "SMTP_SSL"]
@@ -166,7 +165,7 @@ class SMTP(OAuthClient[tuple[int, bytes]], smtplib.SMTP):
 
     def send_messages(
         self, messages: Iterable[Message | tuple[str, str | Sequence[str], bytes]], *, window: int = 128
-    ) -> Iterator[SendResult]:
+    ) -> Sending:
         """Send many messages, each under way before the server has answered the ones before it.
 
         The iterable is read only as far as messages can be sent, and a bounded number of them is in memory. Where the
@@ -181,7 +180,8 @@ class SMTP(OAuthClient[tuple[int, bytes]], smtplib.SMTP):
 
         Returns:
             An iterator of `SendResult`, one for each message and in order; iterating over it is what sends. A message
-            that is refused, or cannot be written, is a result with an ``error``, and the others go on.
+            that is refused, or cannot be written, is a result with an ``error``, and the others go on. Its ``stop()``
+            has no more messages taken, from a signal handler for instance.
 
         Raises:
             SendInterrupted: the line dropped or timed out, or the server closed it: it names what was accepted, what
