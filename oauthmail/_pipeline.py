@@ -34,7 +34,7 @@ from .bulk import SendCancelled, SendInterrupted, SendResult, Unfinished
 from .errors import OAuthMailError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["Sending"]
 
@@ -74,8 +74,6 @@ class Sending:
         # Read from the iterable, and not among the others yet.
         self._pulled: deque[Any] = deque()
         self._accepted: list[range] = []
-        # What the server said when it closed the connection; and whether it has not done so.
-        self._closing: bytes | None
         # Whether the login that ended is to be repeated, and whether the last one has not been of any use yet.
         self._login_ended = self._fresh = False
         self._failure: Any = None
@@ -91,8 +89,10 @@ class Sending:
         self._owed = 0
         self._awaiting.clear()
         self._opening = None
-        self._login_ended = self._goes_on = False
-        self._closing = None
+        self._login_ended = False
+        # What the server said of closing the connection; and whether it goes on all the same.
+        self._closing: bytes | None = None
+        self._goes_on = False
         # Whether replies did not come that were waited for.
         self._cut_off = False
         # Whether the server may still have the envelope of a message that it refused.
@@ -290,11 +290,13 @@ class Sending:
             return True
         tail = list(transaction.chunks()) if self._mode == "BDAT" else [(b"data\r\n",)]
         transaction.asked = len(transaction.commands) + len(tail)
-        self._queue(item, [b"rset\r\n", *transaction.commands, *itertools.chain(*tail)], transaction.asked + 1)
+        pieces = [b"rset\r\n", *transaction.commands, *itertools.chain(*tail)]
+        end = self._outbox.add(pieces, transaction.asked + 1)
         self._awaiting.append(item)
         if self._mode == "DATA":
-            item.end = None
             self._opening = item
+        else:
+            item.end = end
         return True
 
     def _fits(self, transaction: Transaction) -> bool:
@@ -304,9 +306,6 @@ class Sending:
             and len(transaction.octets) <= CHUNK
             and (transaction.chunked or self._mode == "DATA")
         )
-
-    def _queue(self, item: Item, pieces: Sequence[bytes], commands: int) -> None:
-        item.end = self._outbox.add(pieces, commands)
 
     def _flush(self) -> None:
         """Send what is queued."""
@@ -397,7 +396,7 @@ class Sending:
         else:
             raise smtplib.SMTPServerDisconnected("the server goes on without a sender")
         transaction.asked += 1
-        self._queue(item, text, 1)
+        item.end = self._outbox.add(text, 1)
 
     def _settled(self, item: Item) -> None:
         """Note that there is nothing more to hear of a message, and make results of those that are next."""
