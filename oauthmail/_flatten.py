@@ -109,6 +109,7 @@ def _proved(headers_class: Any, kind: Any) -> bool:
         writer = _Writer(headers_class(policy), mangle=True)
         writer.write(message)
     except Exception:
+        # Whatever goes wrong in a Python that nobody knows yet, its own generator is there.
         return False
     return _joined(writer.chunks) == out.getvalue()
 
@@ -171,6 +172,7 @@ class _Writer:
         try:
             return self._part(part)
         except Exception:
+            # Of whatever kind: the generator fails in the same way, or can write what is too much for this.
             if self._final:
                 raise
             return False
